@@ -1,0 +1,2 @@
+// Package live runs programs on the real kernel.
+package live
