@@ -1,0 +1,249 @@
+package vm
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/bpfct/bpfct/internal/errno"
+)
+
+const (
+	pageShift = 16
+	pageSize  = 1 << pageShift
+	granule   = 16           // bytes; every object starts at a multiple
+	redZone   = 32           // bytes at least between two objects
+	smallMax  = pageSize / 4 // larger objects get pages of their own
+
+	// firstPage leaves page 0, and with it NULL and small offsets from it, unmapped.
+	firstPage = 1
+	// funcBase starts the range of function addresses, which is never mapped.
+	funcBase  = 0xf000_0000
+	pageLimit = funcBase >> pageShift
+
+	// quarantine is how many freed objects of a size wait before the first of them
+	// is used again, so that a use after release is seen.
+	quarantine = 64
+)
+
+// DefaultMemoryLimit bounds the guest memory of a machine, in bytes.
+const DefaultMemoryLimit = 1 << 30
+
+// Memory is a guest address space of 32 bits. Every mapped byte belongs to an
+// Object; the bytes between objects belong to nobody. Its methods may be called
+// from several goroutines.
+type Memory struct {
+	dir [1 << 8]atomic.Pointer[pageGroup] // by address bits 31 to 24
+
+	mu      sync.Mutex
+	limit   uint64
+	used    uint64            // bytes handed out; guarded by mu
+	next    uint32            // next page never used; guarded by mu
+	cur     *page             // page that small objects are cut from; guarded by mu
+	curBase uint32            // its address; guarded by mu
+	curOff  uint32            // first free byte in it; guarded by mu
+	free    map[int][]*Object // freed objects by size class, oldest first; guarded by mu
+}
+
+type pageGroup [1 << 8]atomic.Pointer[page] // by address bits 23 to 16
+
+// page is 64 KiB of address space: part of one large object, or small objects
+// found by the granule an address lies in.
+type page struct {
+	whole  *Object
+	data   []byte
+	shadow []atomic.Pointer[Object]
+}
+
+// NewMemory returns an empty address space that hands out at most limit bytes; 0
+// means DefaultMemoryLimit.
+func NewMemory(limit uint64) *Memory {
+	if limit == 0 {
+		limit = DefaultMemoryLimit
+	}
+	return &Memory{limit: limit, next: firstPage, free: make(map[int][]*Object)}
+}
+
+// Used is the number of bytes that live objects take, red zones included.
+func (m *Memory) Used() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.used
+}
+
+// Alloc makes an object of zero bytes. It fails with ENOMEM when the limit or
+// the address space is reached.
+func (m *Memory) Alloc(spec ObjectSpec) (*Object, error) {
+	need := (uint64(spec.Size) + redZone + granule - 1) &^ (granule - 1)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.used+need > m.limit {
+		return nil, fmt.Errorf("%v needs %d bytes, %d of %d bytes of guest memory are used: %w",
+			&Object{ObjectSpec: spec}, spec.Size, m.used, m.limit, errno.ENOMEM)
+	}
+	o := &Object{ObjectSpec: spec, hi: spec.Size, class: int(need)}
+	if need > smallMax {
+		o.class = int((need + pageSize - 1) &^ (pageSize - 1))
+	}
+	if !m.reuse(o) {
+		if err := m.place(o); err != nil {
+			return nil, err
+		}
+	}
+	m.used += uint64(o.class)
+	m.publish(o)
+	return o, nil
+}
+
+// reuse gives o the place of an object that was freed long enough ago.
+func (m *Memory) reuse(o *Object) bool {
+	q := m.free[o.class]
+	if len(q) <= quarantine {
+		return false
+	}
+	old := q[0]
+	q[0] = nil
+	m.free[o.class] = q[1:]
+	o.Base = old.Base
+	o.data = old.data[:cap(old.data)][:o.Size:cap(old.data)]
+	clear(o.data)
+	return true
+}
+
+func (m *Memory) place(o *Object) error {
+	if o.class > smallMax {
+		pages := uint32(uint64(o.class) >> pageShift)
+		if uint64(m.next)+uint64(pages) > pageLimit {
+			return fmt.Errorf("%v: the guest address space is full: %w", o, errno.ENOMEM)
+		}
+		o.Base = m.next << pageShift
+		m.next += pages
+		o.data = make([]byte, o.Size, o.class)
+		return nil
+	}
+	if m.cur == nil || m.curOff+uint32(o.class) > pageSize {
+		if m.next >= pageLimit {
+			return fmt.Errorf("%v: the guest address space is full: %w", o, errno.ENOMEM)
+		}
+		m.cur = &page{data: make([]byte, pageSize), shadow: make([]atomic.Pointer[Object], pageSize/granule)}
+		m.curBase, m.curOff = m.next<<pageShift, redZone
+		m.setPage(m.next, m.cur)
+		m.next++
+	}
+	o.Base = m.curBase + m.curOff
+	o.data = m.cur.data[m.curOff : m.curOff+o.Size : m.curOff+uint32(o.class)]
+	m.curOff += uint32(o.class)
+	return nil
+}
+
+// publish makes o what its addresses resolve to.
+func (m *Memory) publish(o *Object) {
+	if o.class > smallMax {
+		p := &page{whole: o}
+		for i := range uint32(o.class >> pageShift) {
+			m.setPage(o.Base>>pageShift+i, p)
+		}
+		return
+	}
+	p := m.page(o.Base)
+	first := (o.Base & (pageSize - 1)) / granule
+	for i := range uint32(o.class / granule) {
+		p.shadow[first+i].Store(o)
+	}
+}
+
+// Free ends the life of o at the given site. Its address stays reserved for a
+// while, so that a later use is recognised.
+func (m *Memory) Free(o *Object, at Site) {
+	if !o.released.CompareAndSwap(nil, &at) {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.used -= uint64(o.class)
+	m.free[o.class] = append(m.free[o.class], o)
+}
+
+// Find returns the object that addr belongs to or that lies before it with its
+// red zone around addr, nil for an address that belongs to nobody. The object may
+// have been freed; see Live.
+func (m *Memory) Find(addr uint64) *Object {
+	if addr>>32 != 0 {
+		return nil
+	}
+	p := m.page(uint32(addr))
+	if p == nil {
+		return nil
+	}
+	if p.whole != nil {
+		return p.whole
+	}
+	return p.shadow[(addr&(pageSize-1))/granule].Load()
+}
+
+func (m *Memory) page(addr uint32) *page {
+	g := m.dir[addr>>24].Load()
+	if g == nil {
+		return nil
+	}
+	return g[addr>>pageShift&0xff].Load()
+}
+
+func (m *Memory) setPage(n uint32, p *page) {
+	g := m.dir[n>>8].Load()
+	if g == nil {
+		g = new(pageGroup)
+		m.dir[n>>8].Store(g)
+	}
+	g[n&0xff].Store(p)
+}
+
+// Load returns the size bytes at addr for reading by a program. The slice
+// aliases guest memory. The Fault lacks the site; CPU.Read adds it.
+func (m *Memory) Load(addr uint64, size uint32) ([]byte, *Fault) {
+	o := m.Find(addr)
+	if o == nil {
+		return nil, badAddress(addr, size, false)
+	}
+	off := uint32(addr) - o.Base
+	if !o.within(off, size) || !o.Live() {
+		return nil, o.refuse(addr, size, false)
+	}
+	return o.data[off : off+size : off+size], nil
+}
+
+// Store returns the size bytes at addr for writing by a program, and the object
+// that they belong to, whose OnWrite the caller runs after the write.
+func (m *Memory) Store(addr uint64, size uint32) ([]byte, *Object, *Fault) {
+	o := m.Find(addr)
+	if o == nil {
+		return nil, nil, badAddress(addr, size, true)
+	}
+	off := uint32(addr) - o.Base
+	if !o.within(off, size) || !o.Live() || !o.writable(off, size) {
+		return nil, nil, o.refuse(addr, size, true)
+	}
+	return o.data[off : off+size : off+size], o, nil
+}
+
+// refuse says what is wrong with an access to o.
+func (o *Object) refuse(addr uint64, size uint32, write bool) *Fault {
+	f := &Fault{Addr: addr, Size: size, Write: write, Object: o}
+	switch {
+	case !o.Live():
+		f.Kind = UseAfterRelease
+	case !o.within(uint32(addr)-o.Base, size):
+		f.Kind = OutOfBounds
+	default:
+		f.Kind = WriteProtected
+	}
+	return f
+}
+
+func badAddress(addr uint64, size uint32, write bool) *Fault {
+	f := &Fault{Kind: WildAddress, Addr: addr, Size: size, Write: write}
+	if addr < pageSize {
+		f.Kind = NullDereference
+	}
+	return f
+}
