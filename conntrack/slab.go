@@ -1,0 +1,113 @@
+package conntrack
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// handle names an entry of one table; 0 names none.
+type handle uint32
+
+const (
+	chunkBits = 10 // a chunk is then 17 pages, to the byte
+	chunkSize = 1 << chunkBits
+	maxHandle = 1<<31 - 1 // a slot has 31 bits for it
+)
+
+// entry is what a lookup needs of a connection: two cache lines, no pointer.
+//
+// While use is 1 and the entry is not confirmed, its allocator owns it and
+// writes every field without a lock; nobody else reads more than the atomic
+// ones. Confirming publishes it: from then on tuples, zone and master do not
+// change until the last reference goes.
+type entry struct {
+	tuples [2]Tuple // by Dir
+	zone   Zone
+
+	use     atomic.Int32  // references; the table's own is one of them
+	status  atomic.Uint32 // IPSConfirmed and IPSDying change under both tuples' shard locks
+	timeout atomic.Uint32 // jiffies: a length before, a time stamp after confirming
+	mark    atomic.Uint32
+	secmark atomic.Uint32
+	gen     atomic.Uint32 // grows when the entry is freed
+
+	// link and back chain the entries of one source, newest first, under the
+	// source shard's lock; a free entry is chained by link under the lock of
+	// the shard that it is free in.
+	link, back handle
+
+	labels [2]atomic.Uint64
+}
+
+// cold is what is seldom needed of a connection. Protocol state and the other
+// extensions have their place here, out of the way of lookups.
+type cold struct {
+	// master is the connection that expected this one, which this one holds a
+	// reference to, or nothing. Written by the owner before it is confirmed.
+	master    handle
+	masterGen uint32
+}
+
+type chunk struct {
+	hot  [chunkSize]entry
+	cold [chunkSize]cold
+}
+
+// slab gives out entries and keeps them where they are for ever, so that a
+// stale handle or pointer always meets an entry, if another one.
+type slab struct {
+	// dir is replaced by one of twice the size when it is full; its elements
+	// are set once. Reading needs no lock.
+	dir atomic.Pointer[[]atomic.Pointer[chunk]]
+
+	mu   sync.Mutex // guards next, and who may change dir
+	next handle     // the first handle that was never given out
+}
+
+func (s *slab) at(h handle) *entry {
+	return &(*s.dir.Load())[h>>chunkBits].Load().hot[h%chunkSize]
+}
+
+func (s *slab) coldAt(h handle) *cold {
+	return &(*s.dir.Load())[h>>chunkBits].Load().cold[h%chunkSize]
+}
+
+// end is one more than the greatest handle that was ever given out.
+func (s *slab) end() handle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next
+}
+
+// take gives out a batch of handles that were never used, [from, to). It is
+// empty where there are no more.
+func (s *slab) take() (from, to handle) {
+	const batch = 16
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next > maxHandle-batch {
+		return 0, 0
+	}
+	from = s.next
+	s.next += batch
+	n := int(from >> chunkBits)
+	var dir []atomic.Pointer[chunk]
+	if p := s.dir.Load(); p != nil {
+		dir = *p
+	}
+	if n == len(dir) {
+		bigger := make([]atomic.Pointer[chunk], max(4, 2*len(dir)))
+		for i := range dir {
+			bigger[i].Store(dir[i].Load())
+		}
+		dir = bigger
+		s.dir.Store(&dir)
+	}
+	if dir[n].Load() == nil {
+		dir[n].Store(new(chunk))
+	}
+	if from == 0 {
+		from++ // handle 0 names none
+	}
+	return from, s.next
+}
