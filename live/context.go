@@ -1,0 +1,7 @@
+package live
+
+// Sizes of the contexts of tc and XDP programs.
+const (
+	SkBuffSize = 192
+	XDPMDSize  = 24
+)

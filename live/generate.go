@@ -1,3 +1,0 @@
-package live
-
-//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/ct.c

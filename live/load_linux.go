@@ -1,0 +1,206 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/bpfct/bpfct/internal/errno"
+)
+
+// LoadCollection loads spec into the kernel from within the namespace (which
+// matters for maps that hold devices). spec is not changed; nothing is pinned,
+// whatever it says. opts may be nil. The collection is closed with the Host.
+func (ns *Netns) LoadCollection(spec *ebpf.CollectionSpec, opts *CollectionOptions) (*Collection, error) {
+	if spec == nil {
+		return nil, errors.New("no collection to load")
+	}
+	if opts == nil {
+		opts = new(CollectionOptions)
+	}
+	for _, name := range opts.Programs {
+		if spec.Programs[name] == nil {
+			return nil, fmt.Errorf("program %s is not in the collection", name)
+		}
+	}
+	var coll *Collection
+	err := ns.thread.do(func() (err error) {
+		coll, err = loadCollection(spec.Copy(), opts)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	ns.own(coll.Close)
+	return coll, nil
+}
+
+// programSlot is an entry of a map that holds programs, filled when these are loaded.
+type programSlot struct {
+	mapName string
+	key     any
+	program string
+}
+
+func loadCollection(spec *ebpf.CollectionSpec, opts *CollectionOptions) (_ *Collection, err error) {
+	names := opts.Programs
+	if names == nil {
+		for name := range spec.Programs {
+			names = append(names, name)
+		}
+	} else {
+		names = slices.Clone(names)
+	}
+	sort.Strings(names)
+
+	programs := spec.Programs
+	slots := prepareMaps(spec)
+	c := &Collection{
+		Programs: make(map[string]*ebpf.Program),
+		Verdicts: make(map[string]*Verdict),
+		spec:     spec.Variables,
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+
+	var types *sharedBTF
+	if !opts.PrivateBTF && needsSharedBTF(spec) {
+		if types, err = newSharedBTF(spec, programs); err != nil {
+			return nil, err
+		}
+		defer types.close()
+		c.SharedBTF = true
+	}
+	if err := c.createMaps(spec, opts, types); err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		p := programs[name]
+		if p.Type == ebpf.UnspecifiedProgram {
+			continue
+		}
+		verdict, prog := c.loadProgram(p, opts, types)
+		c.Verdicts[name] = verdict
+		if prog != nil {
+			c.Programs[name] = prog
+		} else if !opts.KeepGoing {
+			return nil, fmt.Errorf("program %s: %w", name, verdict.Err)
+		}
+	}
+	for _, s := range slots {
+		prog := c.Programs[s.program]
+		if prog == nil {
+			continue // refused or not asked for: the slot stays empty
+		}
+		if err := c.Maps[s.mapName].Put(s.key, prog); err != nil {
+			return nil, fmt.Errorf("map %s: put program %s: %w", s.mapName, s.program, err)
+		}
+	}
+	return c, nil
+}
+
+// prepareMaps makes spec one of maps only, and gives the slots that programs go into.
+func prepareMaps(spec *ebpf.CollectionSpec) []programSlot {
+	spec.Programs = nil
+	var slots []programSlot
+	for name, m := range spec.Maps {
+		m.Pinning = ebpf.PinNone
+		if m.InnerMap != nil {
+			m.InnerMap.Pinning = ebpf.PinNone
+		}
+		if m.Type != ebpf.ProgramArray {
+			continue
+		}
+		for _, kv := range m.Contents {
+			if program, ok := kv.Value.(string); ok {
+				slots = append(slots, programSlot{name, kv.Key, program})
+			}
+		}
+		m.Contents = nil
+	}
+	return slots
+}
+
+// createMaps makes the maps and variables of spec.
+func (c *Collection) createMaps(spec *ebpf.CollectionSpec, opts *CollectionOptions, types *sharedBTF) error {
+	replacements := make(map[string]*ebpf.Map)
+	for name, m := range opts.MapReplacements {
+		replacements[name] = m
+	}
+	if types != nil {
+		shared, err := types.createMaps(spec)
+		defer func() {
+			for _, m := range shared {
+				m.Close() // the collection holds duplicates
+			}
+		}()
+		if err != nil {
+			return err
+		}
+		for name, m := range shared {
+			if replacements[name] == nil {
+				replacements[name] = m
+			}
+		}
+	}
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: replacements})
+	if err != nil {
+		return err
+	}
+	c.Maps, c.Variables = coll.Maps, coll.Variables
+	return nil
+}
+
+// loadProgram loads one program whose maps are there.
+func (c *Collection) loadProgram(p *ebpf.ProgramSpec, opts *CollectionOptions, types *sharedBTF) (*Verdict, *ebpf.Program) {
+	v := new(Verdict)
+	for i := range p.Instructions {
+		ins := &p.Instructions[i]
+		if !ins.IsLoadFromMap() || ins.Reference() == "" || int32(ins.Constant) > 0 {
+			continue
+		}
+		m := c.Maps[ins.Reference()]
+		if m == nil {
+			v.Err = fmt.Errorf("instruction %d refers to map %q, which is not in the collection", i, ins.Reference())
+			return v, nil
+		}
+		if err := ins.AssociateMap(m); err != nil {
+			v.Err = fmt.Errorf("instruction %d: map %q: %w", i, ins.Reference(), err)
+			return v, nil
+		}
+	}
+	var prog *ebpf.Program
+	var log string
+	if types != nil {
+		prog, log, v.Err = types.loadProgram(p, opts)
+	} else {
+		prog, v.Err = ebpf.NewProgramWithOptions(p, ebpf.ProgramOptions{LogLevel: opts.LogLevel, LogSizeStart: opts.LogSize})
+		if prog != nil {
+			log = prog.VerifierLog
+		}
+	}
+	v.Accepted = prog != nil
+	if v.Accepted {
+		if log = strings.TrimRight(log, "\n"); log != "" {
+			v.Log = strings.Split(log, "\n")
+		}
+	} else {
+		if ve := v.VerifierError(); ve != nil {
+			v.Log = ve.Log
+		}
+		var e unix.Errno
+		if errors.As(v.Err, &e) {
+			v.Errno = errno.Errno(e)
+		}
+	}
+	v.Processed = processed(v.Log)
+	return v, prog
+}
