@@ -3,6 +3,8 @@ package netns
 import (
 	"net/netip"
 	"sync"
+
+	"github.com/bpfct/bpfct/conntrack"
 )
 
 // Netns is one network namespace. Its methods may be called from several
@@ -14,6 +16,9 @@ type Netns struct {
 	// Cookie is the namespace's bpf_get_netns_cookie, unique on its host and
 	// never 0; immutable.
 	Cookie uint64
+	// Conntrack is the namespace's connection tracking table; the pointer is
+	// immutable.
+	Conntrack *conntrack.Table
 
 	mu      sync.RWMutex
 	ids     map[int32]*Netns   // by netns id, as seen from here; guarded by mu

@@ -161,6 +161,7 @@ func (c *CPU) abandon() {
 	for _, o := range c.refs {
 		if r, ok := o.Owner.(Releaser); ok {
 			r.ReleaseReference()
+			continue
 		}
 		c.M.Mem.Free(o, c.Site())
 	}
@@ -168,7 +169,8 @@ func (c *CPU) abandon() {
 }
 
 // Releaser is implemented by owners of objects that stand for a counted
-// reference. The machine calls it for what a faulting program leaves behind.
+// reference: for what a faulting program or a map leaves behind. ReleaseReference
+// gives one reference back, and with the last one frees the object.
 type Releaser interface {
 	ReleaseReference()
 }

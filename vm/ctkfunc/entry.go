@@ -1,0 +1,204 @@
+package ctkfunc
+
+import (
+	"encoding/binary"
+
+	"github.com/bpfct/bpfct/conntrack"
+	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/kernel"
+	"github.com/bpfct/bpfct/netns"
+	"github.com/bpfct/bpfct/vm"
+)
+
+// currentNetns is BPF_F_CURRENT_NETNS.
+const currentNetns = -1
+
+// opts is struct bpf_ct_opts as a program passed it.
+type opts struct {
+	mem   []byte // the program's memory, opts__sz bytes; nil for a NULL pointer
+	netns int32
+	proto uint8
+	zone  conntrack.Zone
+}
+
+// fail writes opts.error, as far as the program's memory has room for it, and
+// makes the kfunc return NULL.
+func (o *opts) fail(err errno.Errno) (uint64, error) {
+	if len(o.mem) >= optsError+4 {
+		binary.LittleEndian.PutUint32(o.mem[optsError:], uint32(-int32(err)))
+	}
+	return 0, nil
+}
+
+// parse checks size and reserved bytes and reads the members.
+func (o *opts) parse(ct *kernel.Conntrack) errno.Errno {
+	var size *kernel.OptsSize
+	for i := range ct.OptsSizes {
+		if ct.OptsSizes[i].Size == uint32(len(o.mem)) {
+			size = &ct.OptsSizes[i]
+		}
+	}
+	if size == nil {
+		return errno.EINVAL
+	}
+	for _, b := range o.mem[size.ReservedFrom:size.ReservedTo] {
+		if b != 0 {
+			return errno.EINVAL
+		}
+	}
+	o.netns = int32(binary.LittleEndian.Uint32(o.mem[optsNetnsID:]))
+	o.proto = o.mem[optsProto]
+	o.zone = conntrack.DefaultZone
+	if ct.Zones && len(o.mem) > optsZoneDir {
+		o.zone.ID = binary.LittleEndian.Uint16(o.mem[optsZoneID:])
+		// A zone is taken as it stands only where it names a direction.
+		if d := conntrack.ZoneDir(o.mem[optsZoneDir]); d != 0 {
+			o.zone.Dir = d
+		}
+	}
+	return 0
+}
+
+func trackable(proto uint8) bool {
+	return proto == conntrack.ProtoTCP || proto == conntrack.ProtoUDP
+}
+
+// parseTuple reads struct bpf_sock_tuple: addresses and ports in network order.
+func parseTuple(b []byte, proto uint8) (conntrack.Tuple, errno.Errno) {
+	t := conntrack.Tuple{Proto: proto}
+	switch len(b) {
+	case tupleSizeIPv4:
+		t.Family = conntrack.IPv4
+		copy(t.Src[:4], b[0:])
+		copy(t.Dst[:4], b[4:])
+		b = b[8:]
+	case tupleSizeIPv6:
+		t.Family = conntrack.IPv6
+		copy(t.Src[:], b[0:])
+		copy(t.Dst[:], b[16:])
+		b = b[32:]
+	default:
+		return t, errno.EAFNOSUPPORT
+	}
+	t.SrcPort = binary.BigEndian.Uint16(b)
+	t.DstPort = binary.BigEndian.Uint16(b[2:])
+	return t, 0
+}
+
+// request is what alloc and lookup have in common.
+type request struct {
+	opts
+	tuple []byte
+}
+
+// read gets the arguments r2 to r5 from guest memory.
+func (r *request) read(c *vm.CPU, args *[5]uint64) (errno.Errno, error) {
+	var err error
+	if args[3] != 0 {
+		if r.mem, err = c.Write("R4", args[3], uint32(args[4])); err != nil {
+			return 0, err
+		}
+	}
+	if args[1] == 0 || args[3] == 0 {
+		return errno.EINVAL, nil
+	}
+	r.tuple, err = c.Read("R2", args[1], uint32(args[2]))
+	return 0, err
+}
+
+// namespace finds the namespace that opts name.
+func (r *request) namespace(c *vm.CPU) (*netns.Netns, error) {
+	if c.Ctx == nil {
+		return nil, c.Fault(vm.BadArgument, "R1", "there is no packet to take the namespace from")
+	}
+	ns := c.Ctx.Netns()
+	if r.netns >= 0 {
+		ns = ns.ByID(r.netns)
+	}
+	return ns, nil
+}
+
+// alloc is bpf_skb_ct_alloc and bpf_xdp_ct_alloc.
+func (s *system) alloc(c *vm.CPU, args *[5]uint64) (uint64, error) {
+	var r request
+	fault, err := r.read(c, args)
+	if err != nil {
+		return 0, err
+	}
+	if fault == 0 {
+		fault = r.parse(s.conntrack)
+	}
+	if fault == 0 && r.netns < currentNetns {
+		fault = errno.EINVAL
+	}
+	if fault == 0 && !trackable(r.proto) {
+		fault = errno.EPROTO
+	}
+	if fault != 0 {
+		return r.fail(fault)
+	}
+	tuple, fault := parseTuple(r.tuple, r.proto)
+	if fault != 0 {
+		return r.fail(fault)
+	}
+	ns, err := r.namespace(c)
+	if err != nil {
+		return 0, err
+	}
+	if ns == nil {
+		return r.fail(errno.ENONET)
+	}
+	conn, err := ns.Conntrack.Alloc(tuple, r.zone)
+	if err != nil {
+		return r.fail(errnoOf(err))
+	}
+	v, err := s.views.hold(c, conn, true)
+	if err != nil {
+		_ = conn.Release()
+		return r.fail(errnoOf(err))
+	}
+	return v.obj.Addr(), nil
+}
+
+// lookup is bpf_skb_ct_lookup and bpf_xdp_ct_lookup.
+func (s *system) lookup(c *vm.CPU, args *[5]uint64) (uint64, error) {
+	var r request
+	fault, err := r.read(c, args)
+	if err != nil {
+		return 0, err
+	}
+	if fault == 0 {
+		fault = r.parse(s.conntrack)
+	}
+	if fault == 0 && !trackable(r.proto) {
+		fault = errno.EPROTO
+	}
+	if fault == 0 && r.netns < currentNetns {
+		fault = errno.EINVAL
+	}
+	if fault != 0 {
+		return r.fail(fault)
+	}
+	tuple, fault := parseTuple(r.tuple, r.proto)
+	if fault != 0 {
+		return r.fail(fault)
+	}
+	ns, err := r.namespace(c)
+	if err != nil {
+		return 0, err
+	}
+	if ns == nil {
+		return r.fail(errno.ENONET)
+	}
+	conn, dir, err := ns.Conntrack.Lookup(tuple, r.zone)
+	if err != nil {
+		return r.fail(errnoOf(err))
+	}
+	v, err := s.views.hold(c, conn, false)
+	if err != nil {
+		_ = conn.Release()
+		return r.fail(errnoOf(err))
+	}
+	r.mem[optsDir] = byte(dir)
+	return v.obj.Addr(), nil
+}
