@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 
@@ -23,6 +24,14 @@ type Context interface {
 	Addr() uint64
 	// Netns is the namespace that the packet is in.
 	Netns() *netns.Netns
+}
+
+// PacketLoader is implemented by a Context whose packet the legacy load
+// instructions (BPF_ABS, BPF_IND) may read.
+type PacketLoader interface {
+	// LoadBytes fills dst from the packet at off and reports whether it could.
+	// Offsets from SKF_LL_OFF and SKF_NET_OFF on come in two's complement.
+	LoadBytes(off uint32, dst []byte) bool
 }
 
 // ProgArray is what a tail call asks of a map; a prog array implements it as the
@@ -55,11 +64,14 @@ type CPU struct {
 	TailCalls int
 	// RCU, Preempt and IRQ count the sections that the program is in.
 	RCU, Preempt, IRQ int
+	// EngineState is for the engine alone: what it keeps between runs.
+	EngineState any
 
 	locks  []HeldLock
 	refs   []*Object
 	frames []*Object // stack frames, made when first needed
 	depth  int       // frames in use
+	base   int       // frames below those of the running program
 }
 
 // HeldLock is a spin lock that the program holds.
@@ -111,9 +123,7 @@ func (m *Machine) Run(p *Program, opts RunOptions) (Result, error) {
 		ctx = opts.Ctx.Addr()
 	}
 	r0, err := p.code.Run(c, ctx)
-	if err == nil {
-		err = c.checkExit("exit")
-	}
+	err = c.finish(err)
 	if err != nil {
 		c.abandon()
 	}
@@ -134,20 +144,31 @@ func (m *Machine) RunCallback(addr uint64, args ...uint64) (Result, error) {
 	defer m.releaseCPU(c)
 	c.reset(ref.prog, nil)
 	r0, err := c.Call(addr, args...)
-	if err == nil {
-		err = c.checkExit("exit")
-	}
+	err = c.finish(err)
 	if err != nil {
 		c.abandon()
 	}
 	return Result{R0: r0, Insns: m.MaxInsns - c.Budget, CPU: c.ID, Trace: c.Trace}, err
 }
 
+// finish is the error that a run ends with, err having come from the engine.
+func (c *CPU) finish(err error) error {
+	if e := (*Exception)(nil); errors.As(err, &e) {
+		return c.Fault(UncaughtException, "", "cookie %#x", e.Cookie)
+	}
+	if err != nil {
+		return err
+	}
+	return c.checkExit("exit")
+}
+
 func (c *CPU) reset(p *Program, ctx Context) {
 	c.Prog, c.Insn, c.Ctx, c.Trace = p, 0, ctx, nil
 	c.Budget, c.TailCalls = c.M.MaxInsns, 0
 	c.RCU, c.Preempt, c.IRQ = 0, 0, 0
-	c.locks, c.refs, c.depth = c.locks[:0], c.refs[:0], 0
+	c.locks, c.refs = c.locks[:0], c.refs[:0]
+	c.SetDepth(0)
+	c.base = 0
 }
 
 // abandon frees what a stopped program still holds, so that the next run is not
@@ -265,7 +286,7 @@ func (c *CPU) Call(addr uint64, args ...uint64) (uint64, error) {
 
 // PushFrame gives the engine the zeroed stack of a new frame.
 func (c *CPU) PushFrame() (*Object, error) {
-	if c.depth == MaxFrames {
+	if c.depth-c.base >= MaxFrames {
 		return nil, c.Fault(LimitExceeded, "", "the call stack is deeper than %d frames", MaxFrames)
 	}
 	if c.depth == len(c.frames) {
@@ -277,15 +298,30 @@ func (c *CPU) PushFrame() (*Object, error) {
 	}
 	o := c.frames[c.depth]
 	clear(o.data)
+	o.hi = StackSize
 	c.depth++
 	return o, nil
 }
 
-// PopFrame takes back the newest frame.
-func (c *CPU) PopFrame() { c.depth-- }
+// PopFrame takes back the newest frame; pointers to it are dead.
+func (c *CPU) PopFrame() {
+	c.depth--
+	c.frames[c.depth].hi = 0
+}
 
 // Depth is the number of frames in use.
 func (c *CPU) Depth() int { return c.depth }
 
 // SetDepth drops the frames above depth n, for an engine that unwinds.
-func (c *CPU) SetDepth(n int) { c.depth = n }
+func (c *CPU) SetDepth(n int) {
+	for c.depth > n {
+		c.PopFrame()
+	}
+}
+
+// Base is the number of frames below those of the running program. It is not 0
+// when a function tail-called the program: the callers of that function stay.
+func (c *CPU) Base() int { return c.base }
+
+// Rebase makes MaxFrames count from depth n.
+func (c *CPU) Rebase(n int) { c.base = n }

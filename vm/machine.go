@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 
 	"github.com/bpfct/bpfct/clock"
 	"github.com/bpfct/bpfct/kernel"
@@ -69,8 +70,9 @@ type Machine struct {
 	Config
 	Mem *Memory
 
+	funcs atomic.Pointer[[]funcRef] // callbacks that have an address, by it; written under mu
+
 	mu    sync.Mutex
-	funcs []funcRef          // callbacks that have an address; guarded by mu
 	addrs map[funcRef]uint32 // their addresses; guarded by mu
 	cpus  []*CPU             // idle, by id, nil while one runs; guarded by mu
 	free  sync.Cond          // signals a change of cpus
@@ -116,20 +118,24 @@ func (m *Machine) FuncAddr(p *Program, slot int) uint64 {
 	if a, ok := m.addrs[ref]; ok {
 		return uint64(a)
 	}
-	a := uint32(funcBase + 16*len(m.funcs))
-	m.funcs = append(m.funcs, ref)
+	var funcs []funcRef
+	if old := m.funcs.Load(); old != nil {
+		funcs = *old
+	}
+	a := uint32(funcBase + 16*len(funcs))
+	funcs = append(funcs[:len(funcs):len(funcs)], ref) // readers have the old one
+	m.funcs.Store(&funcs)
 	m.addrs[ref] = a
 	return uint64(a)
 }
 
 func (m *Machine) funcAt(addr uint64) (funcRef, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	funcs := m.funcs.Load()
 	i := (addr - funcBase) / 16
-	if addr < funcBase || addr%16 != 0 || i >= uint64(len(m.funcs)) {
+	if funcs == nil || addr < funcBase || addr%16 != 0 || i >= uint64(len(*funcs)) {
 		return funcRef{}, false
 	}
-	return m.funcs[i], true
+	return (*funcs)[i], true
 }
 
 // AnyCPU makes Run take the idle CPU with the lowest id.

@@ -55,7 +55,7 @@ type Line struct {
 }
 
 // Program is a loaded program: linked, and compiled by the machine's engine. It
-// is immutable after Machine.Add.
+// is immutable after Machine.Compile.
 type Program struct {
 	Name       string
 	Type       ebpf.ProgramType
@@ -78,6 +78,9 @@ type Program struct {
 
 	code Code
 }
+
+// Code is what the machine's engine made of p; nil before Machine.Compile.
+func (p *Program) Code() Code { return p.code }
 
 // SourceAt is the source line of the instruction in the given slot; the zero
 // SourceLine when the object does not say.
