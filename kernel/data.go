@@ -106,6 +106,7 @@ func (p *Profile) finish(fsys fs.FS, byName map[string]*Profile) error {
 	p.specs = sync.OnceValues(p.loadSpecs)
 	p.table = sync.OnceValues(func() (*table, error) { return p.readTable(fsys) })
 	p.constants = sync.OnceValues(func() (map[string]int64, error) { return p.readConstants(fsys) })
+	p.config = sync.OnceValues(func() (map[string]string, error) { return p.readConfig(fsys) })
 	return nil
 }
 
@@ -277,4 +278,32 @@ func (p *Profile) Constant(name string) (int64, bool) {
 	}
 	v, ok := m[name]
 	return v, ok
+}
+
+// Config is an option of the kernel's configuration as its .config has it:
+// "y", "250", `"(none)"`. An option that is not set is not there.
+func (p *Profile) Config(name string) (string, bool) {
+	m, err := p.config()
+	if err != nil {
+		return "", false
+	}
+	v, ok := m[name]
+	return v, ok
+}
+
+func (p *Profile) readConfig(fsys fs.FS) (map[string]string, error) {
+	if p.base != nil {
+		return p.base.config()
+	}
+	raw, err := fs.ReadFile(fsys, p.dir+"/config.txt")
+	if err != nil {
+		return nil, err
+	}
+	m := make(map[string]string)
+	for line := range strings.Lines(string(raw)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			m[name] = value
+		}
+	}
+	return m, nil
 }

@@ -41,6 +41,7 @@ type Profile struct {
 	specs     func() ([]*btf.Spec, error)
 	table     func() (*table, error)
 	constants func() (map[string]int64, error)
+	config    func() (map[string]string, error)
 	fields    sync.Map // fieldKey to fieldResult
 }
 

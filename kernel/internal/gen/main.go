@@ -12,12 +12,15 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/cilium/ebpf/btf"
 	"github.com/klauspost/compress/zstd"
@@ -54,6 +57,9 @@ func run(out, vmlinux, defs string, probe bool) error {
 		return err
 	}
 	if err := writeJSON(filepath.Join(out, "constants.json"), consts); err != nil {
+		return err
+	}
+	if err := writeConfig(filepath.Join(out, "config.txt")); err != nil {
 		return err
 	}
 	helpers, err := readHelpers(defs, funcIDs)
@@ -109,5 +115,29 @@ func writeTable(name string, protos []*kernel.Prototype) error {
 		b.WriteByte('\n')
 	}
 	b.WriteString("]\n")
+	return os.WriteFile(name, b.Bytes(), 0o644)
+}
+
+// writeConfig copies the options of the running kernel that are set.
+func writeConfig(name string) error {
+	f, err := os.Open("/proc/config.gz")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(z)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "CONFIG_") {
+			b.WriteString(line)
+		}
+	}
 	return os.WriteFile(name, b.Bytes(), 0o644)
 }
