@@ -17,4 +17,4 @@
 // exists and answers [ErrNotSupported].
 package live
 
-//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/ct.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/ct.c testdata/graph.c testdata/maps.c

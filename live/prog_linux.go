@@ -57,8 +57,12 @@ func (s *sharedBTF) loadProgram(p *ebpf.ProgramSpec, opts *CollectionOptions) (*
 	if prepared.err != nil {
 		return nil, "", prepared.err
 	}
+	order := nativeOrder()
+	if p.ByteOrder != nil && p.ByteOrder != order {
+		return nil, "", fmt.Errorf("a %s program does not run on this %s machine", p.ByteOrder, order)
+	}
 	var code bytes.Buffer
-	if err := p.Instructions.Marshal(&code, binary.NativeEndian); err != nil {
+	if err := p.Instructions.Marshal(&code, order); err != nil {
 		return nil, "", err
 	}
 	var pin pinned
@@ -114,6 +118,14 @@ func (s *sharedBTF) loadProgram(p *ebpf.ProgramSpec, opts *CollectionOptions) (*
 			return nil, text, fmt.Errorf("load program%w", ve)
 		}
 	}
+}
+
+// nativeOrder is the machine's byte order as one of the two that package asm knows.
+func nativeOrder() binary.ByteOrder {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+		return binary.LittleEndian
+	}
+	return binary.BigEndian
 }
 
 // logText is the log up to its terminating zero.

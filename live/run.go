@@ -8,8 +8,11 @@ import (
 
 // RunOptions is the input of one run under BPF_PROG_TEST_RUN.
 type RunOptions struct {
-	// Data is the packet, from its Ethernet header. The kernel wants at least
-	// 14 bytes of a tc or XDP program; nil is 64 zero bytes for these.
+	// Data is the packet, from its Ethernet header. A tc or XDP program needs
+	// at least 14 bytes, or the run fails with EINVAL; nil is 64 zero bytes for
+	// these. A tc program takes no more than fits a page beside head and tail
+	// room (some 3,700 bytes with 4 KiB pages; EINVAL above), an XDP program
+	// without frags support the same, one with it some 64 KiB.
 	Data []byte
 	// DataOutSize is the room for the packet afterwards. 0 leaves room for any
 	// change that a program can make; a negative size asks for no packet.
@@ -24,7 +27,9 @@ type RunOptions struct {
 	// Repeat is how often to run, on the same packet as it is changed by
 	// every run (tc) or reset before each (XDP); 0 is once.
 	Repeat uint32
-	// CPU to run on; only with FlagRunOnCPU.
+	// CPU to run on; only with FlagRunOnCPU. The kernel takes the flag for
+	// tracing programs only; a tc or XDP program is run on a thread that is
+	// kept on that CPU.
 	CPU uint32
 	// BatchSize of XDP frames; only with FlagXDPLiveFrames.
 	BatchSize uint32

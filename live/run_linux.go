@@ -60,6 +60,17 @@ func (ns *Netns) run(prog *ebpf.Program, opts RunOptions) (*Result, error) {
 		ctxOut = make([]byte, max(len(opts.Ctx), contextSize(prog.Type())))
 	}
 
+	if opts.Flags&FlagRunOnCPU != 0 && takesPacket(prog.Type()) {
+		// The kernel knows this flag for other program types only.
+		back, err := pinToCPU(opts.CPU)
+		if err != nil {
+			return nil, fmt.Errorf("run %s: CPU %d: %w", prog, opts.CPU, err)
+		}
+		defer back()
+		opts.Flags &^= FlagRunOnCPU
+		opts.CPU = 0
+	}
+
 	var pin pinned
 	defer pin.release()
 	attr := attrTestRun{
@@ -93,6 +104,19 @@ func (ns *Netns) run(prog *ebpf.Program, opts RunOptions) (*Result, error) {
 	res.Data = append([]byte(nil), out[:min(int(attr.dataSizeOut), len(out))]...)
 	res.Ctx = ctxOut[:min(int(attr.ctxSizeOut), len(ctxOut))]
 	return res, nil
+}
+
+// pinToCPU keeps the calling thread on one CPU until back is called.
+func pinToCPU(cpu uint32) (back func(), err error) {
+	var before, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return nil, err
+	}
+	one.Set(int(cpu))
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return nil, err
+	}
+	return func() { _ = unix.SchedSetaffinity(0, &before) }, nil
 }
 
 // LoadInsns loads a program made of raw instructions, with a licence that
