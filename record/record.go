@@ -38,7 +38,7 @@ type kindInfo struct {
 
 var structKinds = map[string]kindInfo{
 	"bpf_spin_lock":     {SpinLock, 4, 4},
-	"bpf_res_spin_lock": {ResSpinLock, 8, 4},
+	"bpf_res_spin_lock": {ResSpinLock, 4, 4},
 	"bpf_timer":         {Timer, 16, 8},
 	"bpf_wq":            {Workqueue, 16, 8},
 	"bpf_task_work":     {TaskWork, 8, 8},
