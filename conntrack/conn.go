@@ -109,9 +109,10 @@ func (c Conn) Expires() uint32 {
 	return uint32(max(int32(left), 0))
 }
 
-// Use is the reference count.
+// Use is the reference count. As in Linux it is 0 before Insert, though the
+// caller of Alloc has one, and 2 right after it: the table's and the caller's.
 func (c Conn) Use() int {
-	if !c.Valid() {
+	if !c.Valid() || c.Status()&IPSConfirmed == 0 {
 		return 0
 	}
 	return int(c.e.use.Load())

@@ -50,7 +50,7 @@ func TestLife(t *testing.T) {
 	tab, clock := newTest(Options{})
 	tuple := tcp("10.0.0.1:1", "10.0.0.2:80")
 	c := mustAlloc(t, tab, tuple, DefaultZone)
-	if c.Status() != 0 || c.Timeout() != 2500 || c.Use() != 1 || tab.Count() != 1 {
+	if c.Status() != 0 || c.Timeout() != 2500 || c.Use() != 0 || tab.Count() != 1 {
 		t.Errorf("after alloc: status %v timeout %d use %d count %d", c.Status(), c.Timeout(), c.Use(), tab.Count())
 	}
 	if _, _, err := tab.Lookup(tuple, DefaultZone); !errors.Is(err, errno.ENOENT) {

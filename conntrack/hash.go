@@ -78,12 +78,23 @@ func splitmix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// source of random numbers: a SplitMix64 that many may draw from at once.
+// A randSource draws the random numbers of a table. Many goroutines do.
+type randSource interface {
+	uint16() uint16
+	below(n uint32) uint32 // in [0, n); n is small, the bias does not matter
+}
+
+// random is a SplitMix64 that many may draw from at once.
 type random struct{ state atomic.Uint64 }
+
+func newRandom(seed uint64) *random {
+	r := new(random)
+	r.state.Store(splitmix(seed ^ golden))
+	return r
+}
 
 func (r *random) uint16() uint16 { return uint16(splitmix(r.state.Add(golden)) >> 48) }
 
-// below is a number in [0, n); n is small, the bias does not matter.
 func (r *random) below(n uint32) uint32 {
 	return uint32(splitmix(r.state.Add(golden)) >> 32 * uint64(n) >> 32)
 }

@@ -41,7 +41,7 @@ type Table struct {
 	hz    int          // immutable
 	netID uint64       // immutable
 	key   hasher       // immutable
-	rand  random       // atomic
+	rand  randSource   // immutable; atomic inside
 	slab  slab         // has its own lock
 	count atomic.Int32 // connections that exist, confirmed or not
 
@@ -58,14 +58,13 @@ type Table struct {
 
 // New makes an empty table.
 func New(o Options) *Table {
-	t := &Table{clock: o.Clock, hz: o.HZ, netID: o.NetID, key: newHasher(o.Seed)}
+	t := &Table{clock: o.Clock, hz: o.HZ, netID: o.NetID, key: newHasher(o.Seed), rand: newRandom(o.Seed)}
 	if t.clock == nil {
 		t.clock = stopped{}
 	}
 	if t.hz <= 0 {
 		t.hz = defaultHZ
 	}
-	t.rand.state.Store(splitmix(o.Seed ^ golden))
 	if o.Buckets == 0 {
 		o.Buckets = defaultBuckets
 	}
