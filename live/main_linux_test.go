@@ -18,10 +18,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// require skips tb where programs cannot be run on the kernel.
+func require(tb testing.TB) {
+	tb.Helper()
+	testkernel.Require(tb)
+	if err := live.Available(); err != nil {
+		testkernel.Skip(tb, err.Error())
+	}
+}
+
 // newHost makes a host that is closed with the test; it skips without a kernel.
 func newHost(tb testing.TB, opts live.Options) *live.Host {
 	tb.Helper()
-	testkernel.Require(tb)
+	require(tb)
 	h, err := live.NewHost(opts)
 	if err != nil {
 		tb.Fatal(err)
