@@ -38,8 +38,8 @@ type ngSource struct {
 	}
 	ifaces  int    // in this section
 	snap    uint32 // of its first interface, 0 for no limit
-	packets int // handed on
-	number  int // of the packet that the current block is or comes before
+	packets int    // handed on
+	number  int    // of the packet that the current block is or comes before
 	start   int64
 	pending []byte
 	buf     []byte
