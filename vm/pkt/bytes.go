@@ -1,0 +1,132 @@
+package pkt
+
+import (
+	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/packet"
+	"github.com/bpfct/bpfct/vm"
+)
+
+// Flags of bpf_skb_store_bytes.
+const (
+	fRecomputeCsum  = 1 << 0
+	fInvalidateHash = 1 << 1
+)
+
+const maxInt32 = 1<<31 - 1
+
+// ensureWritable makes the first n bytes linear, as helpers do before they
+// write: ENOMEM when the packet is shorter.
+func (s *Skb) ensureWritable(c *vm.CPU, n uint32) errno.Errno {
+	ok, err := s.pull(c.Site(), n)
+	if !ok || err != nil {
+		return errno.ENOMEM
+	}
+	return 0
+}
+
+func skbLoadBytes(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
+	off, n := uint32(args[1]), uint32(args[3])
+	to, err := c.Write("R3", args[2], n)
+	if err != nil {
+		return 0, err
+	}
+	if off > maxInt32 || !s.LoadBytes(off, to) {
+		clear(to)
+		return errno.EFAULT.Neg(), nil
+	}
+	return 0, nil
+}
+
+// skbLoadBytesRelative counts from a header; only linear bytes count.
+func skbLoadBytesRelative(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
+	const startMAC, startNet = 0, 1
+	off, n := uint32(args[1]), uint32(args[3])
+	to, err := c.Write("R3", args[2], n)
+	if err != nil {
+		return 0, err
+	}
+	start := 0
+	ok := off <= 0xffff
+	switch uint32(args[4]) {
+	case startMAC:
+		start = s.mac
+	case startNet:
+		start = s.network
+	default:
+		ok = false
+	}
+	at := s.offset(start) + int(off)
+	if !ok || at+int(n) > int(s.headLen()) {
+		clear(to)
+		return errno.EFAULT.Neg(), nil
+	}
+	for i := range to {
+		// Bytes before the packet are those of a link layer header that the
+		// program does not see.
+		to[i] = 0
+		if at+i >= 0 {
+			to[i] = s.linear()[at+i]
+		} else if h := len(s.hidden) + at + i; h >= 0 {
+			to[i] = s.hidden[h]
+		}
+	}
+	return 0, nil
+}
+
+func skbStoreBytes(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
+	off, n, flags := uint32(args[1]), uint32(args[3]), args[4]
+	from, err := c.Read("R3", args[2], n)
+	if err != nil {
+		return 0, err
+	}
+	if flags&^(fRecomputeCsum|fInvalidateHash) != 0 {
+		return errno.EINVAL.Neg(), nil
+	}
+	if off > maxInt32 {
+		return errno.EFAULT.Neg(), nil
+	}
+	// What is stored may lie in the packet itself, whose bytes move.
+	from = append([]byte(nil), from...)
+	if s.ensureWritable(c, off+n) != 0 {
+		return errno.EFAULT.Neg(), nil
+	}
+	dst := s.linear()[off : off+n]
+	if flags&fRecomputeCsum != 0 {
+		s.pullCsumAt(dst, off)
+	}
+	copy(dst, from)
+	if flags&fRecomputeCsum != 0 {
+		s.pushCsumAt(dst, off)
+	}
+	if flags&fInvalidateHash != 0 {
+		s.clearHash()
+	}
+	return 0, nil
+}
+
+func skbPullData(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
+	n := uint32(args[1])
+	if n == 0 {
+		n = s.headLen()
+	}
+	return result(s.ensureWritable(c, n)), nil
+}
+
+// pullCsum takes bytes that leave the front of the packet out of a complete
+// checksum.
+func (s *Skb) pullCsum(b []byte) { s.pullCsumAt(b, 0) }
+
+func (s *Skb) pullCsumAt(b []byte, off uint32) {
+	if s.csum == CsumComplete {
+		s.csumSum = packet.CsumBlockSub(s.csumSum, packet.CsumPartial(b, 0), int(off))
+	}
+}
+
+// pushCsum adds bytes that came to the front of the packet.
+func (s *Skb) pushCsum(b []byte) { s.pushCsumAt(b, 0) }
+
+func (s *Skb) pushCsumAt(b []byte, off uint32) {
+	if s.csum == CsumComplete {
+		s.csumSum = packet.CsumBlockAdd(s.csumSum, packet.CsumPartial(b, 0), int(off))
+	}
+}

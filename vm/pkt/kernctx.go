@@ -1,0 +1,4 @@
+package pkt
+
+func (s *Skb) syncKernel() {}
+func (x *XDP) syncKernel() {}

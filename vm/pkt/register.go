@@ -1,0 +1,62 @@
+package pkt
+
+import "github.com/bpfct/bpfct/vm"
+
+// Register adds the helpers and kfuncs on packets to r.
+func Register(r *vm.Registry) {
+	registerSkb(r)
+	registerXDP(r)
+	registerAny(r)
+}
+
+func registerSkb(r *vm.Registry) {
+	for name, f := range map[string]func(*vm.CPU, *Skb, *[5]uint64) (uint64, error){
+		"bpf_skb_load_bytes":          skbLoadBytes,
+		"bpf_skb_load_bytes_relative": skbLoadBytesRelative,
+		"bpf_csum_update":             csumUpdate,
+		"bpf_csum_level":              csumLevel,
+		"bpf_skb_change_type":         skbChangeType,
+		"bpf_get_hash_recalc":         getHashRecalc,
+		"bpf_set_hash_invalid":        setHashInvalid,
+		"bpf_set_hash":                setHash,
+	} {
+		r.Add(name, skbFunc(f))
+	}
+	for name, f := range map[string]func(*vm.CPU, *Skb, *[5]uint64) (uint64, error){
+		"bpf_skb_store_bytes":  skbStoreBytes,
+		"bpf_skb_pull_data":    skbPullData,
+		"bpf_l3_csum_replace":  l3CsumReplace,
+		"bpf_l4_csum_replace":  l4CsumReplace,
+		"bpf_skb_change_head":  skbChangeHead,
+		"bpf_skb_change_tail":  skbChangeTail,
+		"bpf_skb_change_proto": skbChangeProto,
+		"bpf_skb_adjust_room":  skbAdjustRoom,
+		"bpf_skb_vlan_push":    skbVLANPush,
+		"bpf_skb_vlan_pop":     skbVLANPop,
+		"bpf_clone_redirect":   cloneRedirect,
+	} {
+		r.Add(name, movingFunc(f))
+	}
+}
+
+func registerXDP(r *vm.Registry) {
+	for name, f := range map[string]func(*vm.CPU, *XDP, *[5]uint64) (uint64, error){
+		"bpf_xdp_adjust_head":  xdpAdjustHead,
+		"bpf_xdp_adjust_meta":  xdpAdjustMeta,
+		"bpf_xdp_adjust_tail":  xdpAdjustTail,
+		"bpf_xdp_load_bytes":   xdpLoadBytes,
+		"bpf_xdp_store_bytes":  xdpStoreBytes,
+		"bpf_xdp_get_buff_len": xdpGetBuffLen,
+		"bpf_xdp_pull_data":    xdpPullData,
+	} {
+		r.Add(name, xdpFunc(f))
+	}
+}
+
+func registerAny(r *vm.Registry) {
+	r.Add("bpf_csum_diff", csumDiff)
+	r.Add("bpf_redirect", redirect)
+	r.Add("bpf_redirect_peer", redirectPeer)
+	r.Add("bpf_redirect_neigh", redirectNeigh)
+	r.Add("bpf_redirect_map", redirectMap)
+}
