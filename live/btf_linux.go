@@ -10,6 +10,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
+
+	"github.com/bpfct/bpfct/internal/errno"
 )
 
 // cilium/ebpf (v0.22) gives every map and every program type information of
@@ -326,6 +328,10 @@ func (s *sharedBTF) createMaps(spec *ebpf.CollectionSpec) (map[string]*ebpf.Map,
 		if err := fillMap(maps, spec, name, m); err != nil {
 			return maps, fmt.Errorf("map %s: %w", name, err)
 		}
+		if isDataSection(m.Name) && !mmapable(m) {
+			// cilium/ebpf asks for the flag where it sees the name of a section.
+			m.Name = strings.ReplaceAll(m.Name, ".", "_")
+		}
 	}
 	return maps, nil
 }
@@ -352,10 +358,7 @@ func adjustMap(m *ebpf.MapSpec) error {
 	}
 	if mmapable(m) {
 		m.Flags |= unix.BPF_F_MMAPABLE
-		return nil
 	}
-	// cilium/ebpf adds the flag by the name.
-	m.Name = strings.ReplaceAll(m.Name, ".", "_")
 	return nil
 }
 
@@ -396,7 +399,8 @@ func (s *sharedBTF) createMap(name string, m *ebpf.MapSpec, inner *ebpf.Map) (*e
 		attr.btfKeyTypeID, attr.btfValueTypeID = uint32(s.keys[name]), uint32(s.values[name])
 	}
 	fd, err := bpfCall(cmdMapCreate, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
-	if attr.btfFD != 0 && !holdsGraphOrKptr(m.Value, 0) && (errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.Errno(524))) {
+	refused := errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.Errno(errno.ENOTSUPP))
+	if refused && attr.btfFD != 0 && !holdsGraphOrKptr(m.Value, 0) {
 		// Some types of maps take no type information.
 		attr.btfFD, attr.btfKeyTypeID, attr.btfValueTypeID = 0, 0, 0
 		fd, err = bpfCall(cmdMapCreate, unsafe.Pointer(&attr), unsafe.Sizeof(attr))

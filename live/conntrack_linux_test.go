@@ -1,6 +1,7 @@
 package live_test
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"os/exec"
 	"strings"
@@ -156,6 +157,46 @@ func TestEntriesAsTheToolSeesThem(t *testing.T) {
 	for _, want := range []string{"ipv4     2 udp      17 ", "src=192.0.2.1 dst=192.0.2.2 sport=1 dport=2", "zone=7", "mark=9"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%q is not in %s", want, out)
+		}
+	}
+}
+
+// A program in the main namespace makes an entry in another one by its id.
+func TestNetnsID(t *testing.T) {
+	h := newHost(t, live.Options{Namespaces: []live.NamespaceOptions{{Name: "zero", ID: 0}, {Name: "five", ID: 5}}})
+	for _, tt := range []struct {
+		id    int32
+		name  string
+		ret   uint32
+		errno int32
+	}{{-1, "", 0, 0}, {0, "zero", 0, 0}, {5, "five", 0, 0}, {6, "", 1, -64}, {-2, "", 1, -22}} {
+		spec := loadSpec(t, "testdata/ct.o")
+		set(t, spec, "tuple", append([]byte{10, 0, 0, 1, 10, 0, 0, 2, 0, 199, 0, 80}, make([]byte, 24)...))
+		opts := append(binary.NativeEndian.AppendUint32(nil, uint32(tt.id)), 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0)
+		set(t, spec, "opts", opts)
+		coll, err := h.LoadCollection(spec, &live.CollectionOptions{Programs: []string{"insert_tc"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := h.Run(coll.Programs["insert_tc"], live.RunOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got int32
+		if err := coll.Variables["error"].Get(&got); err != nil || res.Ret != tt.ret || got != tt.errno {
+			t.Errorf("id %d: returned %d, error %d, %v; want %d, %d", tt.id, res.Ret, got, err, tt.ret, tt.errno)
+		}
+		for _, name := range []string{"", "zero", "five"} {
+			want := 0
+			if name == tt.name && tt.ret == 0 {
+				want = 1
+			}
+			if entries, err := h.Namespace(name).Entries(); err != nil || len(entries) != want {
+				t.Errorf("id %d: namespace %q has %d entries, %v; want %d", tt.id, name, len(entries), err, want)
+			}
+			if err := h.Namespace(name).FlushEntries(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }

@@ -100,6 +100,9 @@ func TestSharedBTF(t *testing.T) {
 	if v.Err != nil && !strings.HasPrefix(v.Err.Error(), "load program: invalid argument: ") {
 		t.Errorf("leak_object's error reads %q", v.Err)
 	}
+	if info, err := coll.Maps[".data.A"].Info(); err != nil || info.Name != ".data.A" {
+		t.Errorf("the kernel calls .data.A %+v, %v", info, err)
+	}
 	private, err := h.LoadCollection(spec, &live.CollectionOptions{KeepGoing: true, PrivateBTF: true})
 	if err == nil && private.Verdicts["list"].Accepted && private.Verdicts["tree"].Accepted && private.Verdicts["kptr"].Accepted {
 		t.Error("cilium/ebpf loads this object by itself now: the detour can go")
