@@ -12,8 +12,17 @@ import (
 	"github.com/bpfct/bpfct/vm"
 )
 
+// tester is what tests and properties have in common.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Cleanup(f func())
+}
+
 // newMachine is a machine without an engine: the tests call helpers themselves.
-func newMachine(tb testing.TB, cpus int) *vm.Machine {
+func newMachine(tb tester, cpus int) *vm.Machine {
 	tb.Helper()
 	p := kernel.Default()
 	if p == nil {
@@ -24,7 +33,7 @@ func newMachine(tb testing.TB, cpus int) *vm.Machine {
 	return vm.New(vm.Config{Profile: p, Clock: clock.New(clock.Options{}), Registry: r, CPUs: cpus, Engine: goEngine{}})
 }
 
-func mustNew(tb testing.TB, m *vm.Machine, spec *ebpf.MapSpec) Map {
+func mustNew(tb tester, m *vm.Machine, spec *ebpf.MapSpec) Map {
 	tb.Helper()
 	if spec.Name == "" {
 		spec.Name = "test"
@@ -53,7 +62,7 @@ func (g *goProgram) Call(c *vm.CPU, slot int, args [5]uint64) (uint64, error) {
 }
 
 // onCPU runs f as a program on the given CPU.
-func onCPU(tb testing.TB, m *vm.Machine, cpu int, f func(c *vm.CPU) (uint64, error)) (uint64, error) {
+func onCPU(tb tester, m *vm.Machine, cpu int, f func(c *vm.CPU) (uint64, error)) (uint64, error) {
 	tb.Helper()
 	p := &vm.Program{Name: "test", Owner: &goProgram{run: func(c *vm.CPU, _ uint64) (uint64, error) { return f(c) }}}
 	if err := m.Compile(p); err != nil {
@@ -64,7 +73,7 @@ func onCPU(tb testing.TB, m *vm.Machine, cpu int, f func(c *vm.CPU) (uint64, err
 }
 
 // callback gives a Go function an address that helpers can call.
-func callback(tb testing.TB, m *vm.Machine, f func(c *vm.CPU, args [5]uint64) (uint64, error)) uint64 {
+func callback(tb tester, m *vm.Machine, f func(c *vm.CPU, args [5]uint64) (uint64, error)) uint64 {
 	tb.Helper()
 	p := &vm.Program{Name: "callback", Owner: &goProgram{calls: []func(*vm.CPU, [5]uint64) (uint64, error){f}}}
 	if err := m.Compile(p); err != nil {
@@ -74,7 +83,7 @@ func callback(tb testing.TB, m *vm.Machine, f func(c *vm.CPU, args [5]uint64) (u
 }
 
 // guest copies data to guest memory and returns its address.
-func guest(tb testing.TB, m *vm.Machine, data []byte) uint64 {
+func guest(tb tester, m *vm.Machine, data []byte) uint64 {
 	tb.Helper()
 	o, err := m.Mem.Alloc(vm.ObjectSpec{Kind: vm.KindScratch, Size: uint32(len(data))})
 	if err != nil {
@@ -85,7 +94,7 @@ func guest(tb testing.TB, m *vm.Machine, data []byte) uint64 {
 }
 
 // call runs a helper on a CPU of its own program.
-func call(tb testing.TB, m *vm.Machine, cpu int, name string, args ...uint64) (uint64, error) {
+func call(tb tester, m *vm.Machine, cpu int, name string, args ...uint64) (uint64, error) {
 	tb.Helper()
 	f := m.Registry.Lookup(name)
 	if f == nil {
@@ -98,7 +107,7 @@ func call(tb testing.TB, m *vm.Machine, cpu int, name string, args ...uint64) (u
 	})
 }
 
-func wantErrno(tb testing.TB, what string, err error, want errno.Errno) {
+func wantErrno(tb tester, what string, err error, want errno.Errno) {
 	tb.Helper()
 	if want == 0 && err != nil || want != 0 && !errors.Is(err, want) {
 		tb.Errorf("%s: %v, want %v", what, err, want)
