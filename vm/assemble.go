@@ -165,13 +165,18 @@ func decode(ins *asm.Instruction) (Insn, error) {
 		return Insn{}, err
 	}
 	raw := b.Bytes()
-	return Insn{
+	out := Insn{
 		Op:  raw[0],
 		Dst: raw[1] & 15,
 		Src: raw[1] >> 4,
 		Off: int16(binary.LittleEndian.Uint16(raw[2:])),
 		Imm: int32(binary.LittleEndian.Uint32(raw[4:])),
-	}, nil
+	}
+	if atomic := ins.OpCode.AtomicOp(); atomic != asm.InvalidAtomic {
+		// Marshal writes Constant, which only decoded instructions have.
+		out.Imm = int32(atomic >> 8)
+	}
+	return out, nil
 }
 
 // subprogs cuts the program at the starts of functions.

@@ -41,6 +41,7 @@ const (
 	LimitExceeded     // instructions, call depth, loop iterations
 	IllegalInsn       // an instruction or call that cannot be executed
 	UncaughtException // bpf_throw where nothing catches
+	Misaligned        // an atomic operation at an address that is no multiple of its size
 )
 
 var faultNames = [...]string{
@@ -48,6 +49,7 @@ var faultNames = [...]string{
 	UseAfterRelease: "use after release", WriteProtected: "write to read-only memory", ReferenceLeak: "reference leak",
 	BadRelease: "bad release", LockViolation: "lock violation", BadArgument: "bad argument",
 	LimitExceeded: "limit exceeded", IllegalInsn: "illegal instruction", UncaughtException: "uncaught exception",
+	Misaligned: "misaligned atomic access",
 }
 
 // String is the class in words.

@@ -35,8 +35,6 @@ const DefaultMemoryLimit = 1 << 30
 type Memory struct {
 	dir [1 << 8]atomic.Pointer[pageGroup] // by address bits 31 to 24
 
-	unaligned sync.Mutex // serialises atomic operations that no CPU has
-
 	mu      sync.Mutex
 	limit   uint64
 	used    uint64            // bytes handed out; guarded by mu
@@ -226,14 +224,6 @@ func (m *Memory) Store(addr uint64, size uint32) ([]byte, *Object, *Fault) {
 		return nil, nil, o.refuse(addr, size, true)
 	}
 	return o.data[off : off+size : off+size], o, nil
-}
-
-// Unaligned runs f alone among the operations given to it. Engines perform atomic
-// operations on unaligned words in it, which Go cannot.
-func (m *Memory) Unaligned(f func()) {
-	m.unaligned.Lock()
-	defer m.unaligned.Unlock()
-	f()
 }
 
 // refuse says what is wrong with an access to o.

@@ -1,7 +1,6 @@
 package interp
 
 import (
-	"encoding/binary"
 	"sync/atomic"
 
 	"github.com/bpfct/bpfct/vm"
@@ -23,16 +22,16 @@ const (
 // rmw performs a read-modify-write instruction and returns the old value.
 func (x *run) rmw(m *vm.Memory, addr uint64, size uint32, what, operand, expected uint64) (old uint64, ok bool) {
 	b, o, f := m.Store(addr, size)
+	if f == nil && addr%uint64(size) != 0 {
+		f = misaligned(m, addr, size, true)
+	}
 	if f != nil {
 		x.fault = f
 		return 0, false
 	}
-	switch {
-	case addr%uint64(size) != 0:
-		m.Unaligned(func() { old = rmwPlain(b, what, operand, expected) })
-	case size == 4:
+	if size == 4 {
 		old = uint64(rmw32(vm.Word32(b), what, uint32(operand), uint32(expected)))
-	default:
+	} else {
 		old = rmw64(vm.Word64(b), what, operand, expected)
 	}
 	if o.OnWrite != nil {
@@ -99,56 +98,57 @@ func modify(what, old, operand, expected uint64) (next uint64, change bool) {
 	return operand, old == expected
 }
 
-// rmwPlain works on a word that is not aligned; the caller serialises these.
-//
-//go:norace
-func rmwPlain(b []byte, what, operand, expected uint64) (old uint64) {
-	if len(b) == 4 {
-		old = uint64(binary.LittleEndian.Uint32(b))
-		if next, change := modify(what, old, operand, uint64(uint32(expected))); change {
-			binary.LittleEndian.PutUint32(b, uint32(next))
-		}
-		return old
-	}
-	old = binary.LittleEndian.Uint64(b)
-	if next, change := modify(what, old, operand, expected); change {
-		binary.LittleEndian.PutUint64(b, next)
-	}
-	return old
-}
-
 // loadAcquire reads size bytes; what follows in the program happens after it.
 func (x *run) loadAcquire(m *vm.Memory, addr uint64, size uint32) (uint64, bool) {
 	b, f := m.Load(addr, size)
+	if f == nil && addr%uint64(size) != 0 {
+		f = misaligned(m, addr, size, false)
+	}
 	if f != nil {
 		x.fault = f
 		return 0, false
 	}
-	switch {
-	case size == 4 && addr%4 == 0:
+	switch size {
+	case 4:
 		return uint64(atomic.LoadUint32(vm.Word32(b))), true
-	case size == 8 && addr%8 == 0:
+	case 8:
 		return atomic.LoadUint64(vm.Word64(b)), true
 	}
-	v, ok := x.load(m, addr, size)
-	m.Unaligned(func() {}) // orders as an acquire
-	return v, ok
+	w, shift := vm.WordAround(b)
+	return uint64(atomic.LoadUint32(w)>>shift) & (1<<(size*8) - 1), true
 }
 
 // storeRelease writes size bytes; what precedes in the program happens before it.
 func (x *run) storeRelease(m *vm.Memory, addr uint64, size uint32, v uint64) bool {
 	b, o, f := m.Store(addr, size)
-	switch {
-	case f == nil && size == 4 && addr%4 == 0:
+	if f == nil && addr%uint64(size) != 0 {
+		f = misaligned(m, addr, size, true)
+	}
+	if f != nil {
+		x.fault = f
+		return false
+	}
+	switch size {
+	case 4:
 		atomic.StoreUint32(vm.Word32(b), uint32(v))
-	case f == nil && size == 8 && addr%8 == 0:
+	case 8:
 		atomic.StoreUint64(vm.Word64(b), v)
-	default: // store reports the fault
-		m.Unaligned(func() {}) // orders as a release
-		return x.store(m, addr, size, v)
+	default:
+		w, shift := vm.WordAround(b)
+		mask := uint32(1<<(size*8)-1) << shift
+		for {
+			old := atomic.LoadUint32(w)
+			if atomic.CompareAndSwapUint32(w, old, old&^mask|uint32(v)<<shift&mask) {
+				break
+			}
+		}
 	}
 	if o.OnWrite != nil {
 		o.OnWrite(uint32(addr)-o.Base, size)
 	}
 	return true
+}
+
+func misaligned(m *vm.Memory, addr uint64, size uint32, write bool) *vm.Fault {
+	return &vm.Fault{Kind: vm.Misaligned, Addr: addr, Size: size, Write: write, Object: m.Find(addr)}
 }

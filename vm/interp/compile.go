@@ -32,11 +32,13 @@ func compile(p *vm.Program) (*code, error) {
 			k.calls = append(k.calls, p.Insns[slot].Call)
 		}
 		k.ops = append(k.ops, o)
-		if o.kind == load64 {
+		// A call may stand in for a load that a relocation found impossible.
+		second := slot+1 < len(p.Insns) && p.Insns[slot+1] == vm.Insn{}
+		if o.kind == load64 && !second {
+			return nil, k.errorAt(slot, errors.New("64-bit immediate lacks its second slot"))
+		}
+		if second && (o.kind == load64 || o.kind == callFunc) {
 			slot++
-			if slot == len(p.Insns) || p.Insns[slot] != (vm.Insn{}) {
-				return nil, k.errorAt(slot-1, errors.New("64-bit immediate lacks its second slot"))
-			}
 			k.index[slot] = -1
 		}
 	}

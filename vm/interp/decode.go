@@ -153,7 +153,7 @@ func (o *op) decodeJump(in vm.Insn, wide bool) error {
 		if !wide {
 			return errUnknown
 		}
-		if reg || in.Dst != 0 {
+		if reg || in.Dst != 0 && in.Call == nil {
 			return errReserved
 		}
 	}
