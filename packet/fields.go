@@ -77,13 +77,13 @@ func (w *fieldWalker) link(info *Info, link LinkType) {
 		if i > 0 {
 			layer = "vlan2"
 		}
-		w.add(layer, "tpid", off, fmt.Sprintf("%#06x", v.TPID))
+		w.add(layer, "tpid", off, fmt.Sprintf("%#04x", v.TPID))
 		w.add(layer, "pcp", off+2, v.Priority())
 		w.add(layer, "dei", off+2, v.DEI())
 		w.add(layer, "id", off+2, v.ID())
 		off += 4
 	}
-	w.add("eth", "type", off, fmt.Sprintf("%#06x", info.EtherType))
+	w.add("eth", "type", off, fmt.Sprintf("%#04x", info.EtherType))
 	w.pos = off + 2
 }
 
@@ -121,7 +121,7 @@ func (w *fieldWalker) ipv4(layer string, off int) {
 	size := int(h[0]&0xf) * 4
 	w.add(layer, "version", off, h[0]>>4)
 	w.add(layer, "hdrlen", off, size)
-	w.add(layer, "tos", off+1, fmt.Sprintf("%#04x", h[1]))
+	w.add(layer, "tos", off+1, fmt.Sprintf("%#02x", h[1]))
 	w.add(layer, "length", off+2, w.u16(off+2))
 	w.add(layer, "id", off+4, w.u16(off+4))
 	frag := w.u16(off + 6)
@@ -138,7 +138,7 @@ func (w *fieldWalker) ipv4(layer string, off int) {
 	w.add(layer, "frag", off+6, int(frag&0x1fff)*8)
 	w.add(layer, "ttl", off+8, h[8])
 	w.add(layer, "proto", off+9, ProtoName(h[9]))
-	w.add(layer, "checksum", off+10, fmt.Sprintf("%#06x", w.u16(off+10)))
+	w.add(layer, "checksum", off+10, fmt.Sprintf("%#04x", w.u16(off+10)))
 	w.add(layer, "src", off+12, netip.AddrFrom4([4]byte(h[12:])))
 	w.add(layer, "dst", off+16, netip.AddrFrom4([4]byte(h[16:])))
 	if size > 20 {
@@ -152,8 +152,8 @@ func (w *fieldWalker) ipv6(layer string, p *IPInfo) {
 	h := w.frame[off:]
 	first := w.u32(off)
 	w.add(layer, "version", off, h[0]>>4)
-	w.add(layer, "tclass", off, fmt.Sprintf("%#04x", uint8(first>>20)))
-	w.add(layer, "flow", off+1, fmt.Sprintf("%#07x", first&0xfffff))
+	w.add(layer, "tclass", off, fmt.Sprintf("%#02x", uint8(first>>20)))
+	w.add(layer, "flow", off+1, fmt.Sprintf("%#05x", first&0xfffff))
 	w.add(layer, "length", off+4, w.u16(off+4))
 	w.add(layer, "next", off+6, ProtoName(h[6]))
 	w.add(layer, "hlim", off+7, h[7])
@@ -194,7 +194,7 @@ func (w *fieldWalker) transport(layer string, p *IPInfo) {
 		}
 		w.add(layer, "flags", off+13, FlagLetters(w.u16(off+12)&0x1ff))
 		w.add(layer, "window", off+14, w.u16(off+14))
-		w.add(layer, "checksum", off+16, fmt.Sprintf("%#06x", w.u16(off+16)))
+		w.add(layer, "checksum", off+16, fmt.Sprintf("%#04x", w.u16(off+16)))
 		w.add(layer, "urgent", off+18, w.u16(off+18))
 		if len(h) > 20 {
 			w.add(layer, "options", off+20, formatTCPOptions(h[20:]))
@@ -203,14 +203,14 @@ func (w *fieldWalker) transport(layer string, p *IPInfo) {
 	case p.Proto == ProtoUDP || p.Proto == ProtoUDPLite:
 		w.ports(layer, off)
 		w.add(layer, "length", off+4, w.u16(off+4))
-		w.add(layer, "checksum", off+6, fmt.Sprintf("%#06x", w.u16(off+6)))
+		w.add(layer, "checksum", off+6, fmt.Sprintf("%#04x", w.u16(off+6)))
 		w.pos = p.Payload
 	case p.Proto == ProtoICMP || p.Proto == ProtoICMPv6:
 		w.add(layer, "type", off, h[0])
 		w.add(layer, "code", off+1, h[1])
-		w.add(layer, "checksum", off+2, fmt.Sprintf("%#06x", w.u16(off+2)))
+		w.add(layer, "checksum", off+2, fmt.Sprintf("%#04x", w.u16(off+2)))
 		if isICMPError(p.Proto, h[0]) {
-			w.add(layer, "rest", off+4, fmt.Sprintf("%#010x", w.u32(off+4)))
+			w.add(layer, "rest", off+4, fmt.Sprintf("%#08x", w.u32(off+4)))
 		} else {
 			w.add(layer, "id", off+4, w.u16(off+4))
 			w.add(layer, "seq", off+6, w.u16(off+6))
@@ -218,8 +218,8 @@ func (w *fieldWalker) transport(layer string, p *IPInfo) {
 		w.pos = p.Payload
 	case p.Proto == ProtoSCTP && len(h) >= 12:
 		w.ports(layer, off)
-		w.add(layer, "vtag", off+4, fmt.Sprintf("%#010x", w.u32(off+4)))
-		w.add(layer, "checksum", off+8, fmt.Sprintf("%#010x", w.u32(off+8)))
+		w.add(layer, "vtag", off+4, fmt.Sprintf("%#08x", w.u32(off+4)))
+		w.add(layer, "checksum", off+8, fmt.Sprintf("%#08x", w.u32(off+8)))
 		w.pos = off + 12
 	case p.Proto == ProtoDCCP || p.Proto == ProtoSCTP:
 		w.ports(layer, off)

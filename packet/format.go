@@ -72,7 +72,7 @@ func (o FormatOptions) FormatFrame(f *Frame) string {
 	case f.ARP != nil:
 		w.arp(f)
 	default:
-		w.word("type", fmt.Sprintf("%#06x", f.Type))
+		w.word("type", fmt.Sprintf("%#04x", f.Type))
 		w.data(f.Data, true)
 		return w.String()
 	}
@@ -113,7 +113,7 @@ func (w *textWriter) forced(name string, n *uint16) {
 
 func (w *textWriter) sum(name string, n *uint16) {
 	if n != nil {
-		w.word(name, fmt.Sprintf("%#06x", *n))
+		w.word(name, fmt.Sprintf("%#04x", *n))
 	}
 }
 

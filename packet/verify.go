@@ -27,7 +27,7 @@ func VerifyL4(frame []byte, info *Info) error {
 		return nil
 	}
 	if !c.right() {
-		return &Error{ProtoName(c.proto), c.field, fmt.Sprintf("checksum %#0*x, right is %#0*x", 2*c.size+2, c.have, 2*c.size+2, c.want)}
+		return &Error{ProtoName(c.proto), c.field, fmt.Sprintf("checksum %#0*x, right is %#0*x", 2*c.size, c.have, 2*c.size, c.want)}
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func (p *IPInfo) verifyL3(frame []byte) error {
 	}
 	have := binary.BigEndian.Uint16(h[10:])
 	want := ^CsumFrom32To16(uint32(^Checksum(h)) + uint32(^have))
-	return &Error{"ipv4", p.Network + 10, fmt.Sprintf("checksum %#06x, right is %#06x", have, want)}
+	return &Error{"ipv4", p.Network + 10, fmt.Sprintf("checksum %#04x, right is %#04x", have, want)}
 }
 
 // l4check is the checksum of a transport header: where it stands, what stands
