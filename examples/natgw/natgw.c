@@ -1,3 +1,5 @@
+//go:build ignore
+
 /* SPDX-License-Identifier: MIT */
 /*
  * A NAT gateway for a router with one inside and one outside interface, built on

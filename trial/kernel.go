@@ -1,0 +1,135 @@
+package trial
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/bpfct/bpfct/conntrack"
+	"github.com/bpfct/bpfct/live"
+)
+
+// RunKernel carries the plan out on the running kernel, in a network namespace
+// that is gone afterwards. The error is a *live.MissingError where this process
+// cannot do that, and names the program and ends with the verifier's words where
+// the kernel refuses one.
+func (p *Plan) RunKernel() (*Report, error) {
+	names, err := p.programs()
+	if err != nil {
+		return nil, err
+	}
+	if err := live.Available(); err != nil {
+		return nil, err
+	}
+	var opts live.Options
+	for _, id := range p.Netns {
+		opts.Namespaces = append(opts.Namespaces, live.NamespaceOptions{Name: fmt.Sprintf("netns-%d", id), ID: int(id)})
+	}
+	host, err := live.NewHost(opts)
+	if err != nil {
+		return nil, err
+	}
+	defer host.Close()
+	ns := host.Namespace("")
+	coll, err := ns.LoadCollection(p.Spec, &live.CollectionOptions{Programs: names})
+	if err != nil {
+		return nil, err
+	}
+	defer coll.Close()
+	for name, items := range p.Maps {
+		m := coll.Maps[name]
+		if m == nil {
+			return nil, fmt.Errorf("map %s: none of the programs has one of that name", name)
+		}
+		for _, it := range items {
+			if err := m.Put(it.Key, raw(it)); err != nil {
+				return nil, fmt.Errorf("map %s: %w", name, err)
+			}
+		}
+	}
+	out := &Report{Entries: []Entry{}}
+	for _, name := range names {
+		prog := coll.Programs[name]
+		pr := Program{Program: name, Type: prog.Type()}
+		for _, packet := range p.packets() {
+			// On one CPU, so that per-CPU values are where bpfct's are.
+			res, err := ns.Run(prog, live.RunOptions{
+				Data: packet.Data, Ctx: p.Context, Repeat: p.Repeat, Flags: live.FlagRunOnCPU,
+			})
+			if err != nil {
+				return out, fmt.Errorf("run %s on the kernel: %w", name, err)
+			}
+			pr.Runs = append(pr.Runs, Run{Retval: res.Ret, Packet: res.Data, In: packet.Data})
+		}
+		for _, v := range slices.Sorted(maps.Keys(coll.Variables)) {
+			spec := p.Spec.Variables[v]
+			if spec == nil || spec.Constant() {
+				continue
+			}
+			b, err := coll.Variable(v)
+			if err != nil {
+				return out, err
+			}
+			pr.Variables = append(pr.Variables, newVariable(spec, b))
+		}
+		out.Programs = append(out.Programs, pr)
+	}
+	for _, name := range slices.Sorted(maps.Keys(coll.Maps)) {
+		m, spec := coll.Maps[name], p.Spec.Maps[name]
+		if spec == nil || section(spec) || !listed(m.Type()) {
+			continue
+		}
+		rm := Map{Name: name, Type: m.Type(), Key: spec.Key, Value: spec.Value}
+		items, err := live.DumpMap(m)
+		if err != nil {
+			return out, err
+		}
+		for _, it := range items {
+			item := Item{Key: it.Key, Value: it.Value, PerCPU: it.PerCPU}
+			if refMap(m.Type()) {
+				item.Value = nil
+			}
+			rm.Items = append(rm.Items, item)
+		}
+		slices.SortFunc(rm.Items, func(a, b Item) int { return bytes.Compare(a.Key, b.Key) })
+		out.Maps = append(out.Maps, rm)
+	}
+	entries, err := ns.Entries()
+	if err != nil {
+		return out, err
+	}
+	for i := range entries {
+		out.Entries = append(out.Entries, kernelEntry(&entries[i]))
+	}
+	return out, nil
+}
+
+// kernelEntry brings an entry of the kernel's dump into the report's form, by the
+// tracker's own types, so that both sides are printed by one piece of code.
+func kernelEntry(e *live.Entry) Entry {
+	s := conntrack.Snapshot{
+		Tuples: [2]conntrack.Tuple{kernelTuple(&e.Orig), kernelTuple(&e.Reply)},
+		Status: conntrack.Status(e.Status), Mark: e.Mark, HZ: 1, Expires: e.Timeout, Use: int(e.Use),
+	}
+	switch {
+	case e.Zone != 0:
+		s.Zone = conntrack.Zone{ID: e.Zone, Dir: conntrack.ZoneDirDefault}
+	case e.Orig.Zone != 0:
+		s.Zone = conntrack.Zone{ID: e.Orig.Zone, Dir: conntrack.ZoneDirOrig}
+	case e.Reply.Zone != 0:
+		s.Zone = conntrack.Zone{ID: e.Reply.Zone, Dir: conntrack.ZoneDirReply}
+	}
+	return newEntry(&s)
+}
+
+func kernelTuple(t *live.Tuple) conntrack.Tuple {
+	return conntrack.TupleFrom(t.Proto, netip.AddrPortFrom(t.Src, t.SrcPort), netip.AddrPortFrom(t.Dst, t.DstPort))
+}
+
+// typeName is how a report names a program type.
+func typeName(t ebpf.ProgramType) string { return strings.ToLower(t.String()) }

@@ -1,0 +1,152 @@
+package trial
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/bpfct/bpfct/packet"
+)
+
+var tcVerdicts = map[uint32]string{
+	^uint32(0): "TC_ACT_UNSPEC", 0: "TC_ACT_OK", 1: "TC_ACT_RECLASSIFY", 2: "TC_ACT_SHOT", 3: "TC_ACT_PIPE",
+	4: "TC_ACT_STOLEN", 5: "TC_ACT_QUEUED", 6: "TC_ACT_REPEAT", 7: "TC_ACT_REDIRECT", 8: "TC_ACT_TRAP",
+}
+
+var xdpVerdicts = map[uint32]string{
+	0: "XDP_ABORTED", 1: "XDP_DROP", 2: "XDP_PASS", 3: "XDP_TX", 4: "XDP_REDIRECT",
+}
+
+// Verdict is a return value with the name that it has for the program's type: "2
+// (TC_ACT_SHOT)".
+func Verdict(t ebpf.ProgramType, ret uint32) string {
+	names := tcVerdicts
+	if t == ebpf.XDP {
+		names = xdpVerdicts
+	}
+	if n, ok := names[ret]; ok {
+		return fmt.Sprintf("%d (%s)", int32(ret), n)
+	}
+	return fmt.Sprint(int32(ret))
+}
+
+// Text is a decoded value on one line.
+func Text(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
+
+// TextOptions say what WriteText shows beside the runs.
+type TextOptions struct {
+	// Entries shows the connections, Maps the elements of maps, Variables the
+	// globals.
+	Entries, Maps, Variables bool
+	// Trace shows fault reports in full.
+	Verbose bool
+}
+
+// maxItems is how many elements of a map, or of anything else that may be large,
+// are shown to a person.
+const maxItems = 32
+
+// WriteText writes the report for people.
+func (r *Report) WriteText(w io.Writer, opts TextOptions) error {
+	var b strings.Builder
+	for i := range r.Programs {
+		p := &r.Programs[i]
+		fmt.Fprintf(&b, "program %s (%s)\n", p.Program, typeName(p.Type))
+		for j := range p.Runs {
+			writeRun(&b, p.Type, j+1, len(p.Runs), &p.Runs[j], opts)
+		}
+		if opts.Variables && len(p.Variables) > 0 {
+			b.WriteString("  variables\n")
+			for k := range p.Variables {
+				fmt.Fprintf(&b, "    %s = %s\n", p.Variables[k].Name, Text(p.Variables[k].Value()))
+			}
+		}
+	}
+	if opts.Maps {
+		for i := range r.Maps {
+			writeMap(&b, &r.Maps[i])
+		}
+	}
+	if opts.Entries {
+		fmt.Fprintf(&b, "connections: %d\n", len(r.Entries))
+		for _, e := range r.Entries {
+			fmt.Fprintf(&b, "  %s\n", e.Text)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeRun(b *strings.Builder, t ebpf.ProgramType, n, of int, r *Run, opts TextOptions) {
+	label := "  "
+	if of > 1 {
+		label = fmt.Sprintf("  #%d ", n)
+	}
+	pad := strings.Repeat(" ", len(label))
+	if r.In != nil {
+		fmt.Fprintf(b, "%sin   %s\n", label, packet.Format(r.In))
+		label = pad
+	}
+	for _, line := range r.Trace {
+		fmt.Fprintf(b, "%strace %s\n", label, strings.TrimRight(line, "\n"))
+		label = pad
+	}
+	if r.Err != nil {
+		text := fmt.Sprintf("%v", r.Err)
+		if opts.Verbose {
+			text = fmt.Sprintf("%+v", unwrapFault(r.Err))
+		}
+		fmt.Fprintf(b, "%sFAULT %s\n", label, strings.ReplaceAll(text, "\n", "\n"+pad))
+		return
+	}
+	fmt.Fprintf(b, "%sret  %s", label, Verdict(t, r.Retval))
+	if r.Redirect != 0 {
+		fmt.Fprintf(b, " to device %d", r.Redirect)
+	}
+	b.WriteByte('\n')
+	if r.In != nil && bytes.Equal(r.In, r.Packet) {
+		fmt.Fprintf(b, "%sout  unchanged\n", pad)
+	} else if r.In != nil {
+		fmt.Fprintf(b, "%sout  %s\n", pad, packet.Format(r.Packet))
+	}
+}
+
+func writeMap(b *strings.Builder, m *Map) {
+	fmt.Fprintf(b, "map %s (%v): %d\n", m.Name, m.Type, len(m.Items))
+	for i, it := range m.Items {
+		if i == maxItems {
+			fmt.Fprintf(b, "  … and %d more\n", len(m.Items)-maxItems)
+			break
+		}
+		key, value := m.Decode(it)
+		fmt.Fprintf(b, "  %s = %s\n", Text(key), Text(value))
+	}
+}
+
+// unwrapFault finds the error whose %+v has the whole report.
+func unwrapFault(err error) error {
+	for e := err; e != nil; {
+		if _, ok := e.(fmt.Formatter); ok {
+			return e
+		}
+		u, ok := e.(interface{ Unwrap() error })
+		if !ok {
+			break
+		}
+		e = u.Unwrap()
+	}
+	return err
+}
