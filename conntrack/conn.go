@@ -68,7 +68,7 @@ func (c Conn) Tuple(d Dir) Tuple {
 	if !c.Valid() || d > Reply {
 		return Tuple{}
 	}
-	return c.e.tuples[d]
+	return *c.e.tuple(d)
 }
 
 // Zone is the zone it was made in.
@@ -142,7 +142,7 @@ func (c Conn) SetSecMark(m uint32) error {
 	if !c.Valid() {
 		return errno.ESRCH
 	}
-	c.e.secmark.Store(m)
+	c.t.slab.coldAt(c.h).secmark.Store(m)
 	return nil
 }
 

@@ -74,7 +74,7 @@ func (t *Table) clash(p *place, e *entry, d Dir) bool {
 			return false
 		}
 		o, od := t.slab.at(s.handle()), s.dir()
-		if oid := o.zone.IDFor(od); oid == id && oid == e.zone.IDFor(od) && o.tuples[od] == e.tuples[d] {
+		if oid := o.zone.IDFor(od); oid == id && oid == e.zone.IDFor(od) && *o.tuple(od) == *e.tuple(d) {
 			return true
 		}
 	}
@@ -116,7 +116,7 @@ again:
 		}
 		h, d := v.handle(), v.dir()
 		e := t.slab.at(h)
-		if e.tuples[d] != *tuple || e.zone.IDFor(d) != id {
+		if *e.tuple(d) != *tuple || e.zone.IDFor(d) != id {
 			continue
 		}
 		dead := expired(e.timeout.Load(), now)

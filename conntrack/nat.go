@@ -77,7 +77,7 @@ func (c Conn) setupNAT(r *natRange, manip Manip) error {
 		return errno.ENOMEM
 	}
 	// What an earlier manip made of the original tuple is the reply's inverse.
-	curr, ok := e.tuples[Reply].Invert()
+	curr, ok := e.reply.Invert()
 	if !ok {
 		return errno.EINVAL
 	}
@@ -139,7 +139,7 @@ func (r *natRange) portIn(t *Tuple, manip Manip) bool {
 	p := t.SrcPort
 	switch t.Proto {
 	case ProtoICMP, ProtoICMPv6:
-	case ProtoGRE, ProtoTCP, ProtoUDP, ProtoUDPLite, ProtoDCCP, ProtoSCTP:
+	case ProtoGRE, ProtoTCP, ProtoUDP, ProtoUDPLite, ProtoSCTP:
 		if manip == ManipDst {
 			p = t.DstPort
 		}
@@ -177,7 +177,7 @@ func (c Conn) searchPort(tuple *Tuple, r *natRange, manip Manip) {
 		if !r.ports {
 			lo, size = 1, 65535
 		}
-	case ProtoUDP, ProtoUDPLite, ProtoTCP, ProtoSCTP, ProtoDCCP:
+	case ProtoUDP, ProtoUDPLite, ProtoTCP, ProtoSCTP:
 		if manip == ManipDst {
 			port = &tuple.DstPort
 		}
@@ -230,7 +230,7 @@ func (c Conn) taken(tuple *Tuple) bool {
 		if o == c.e || zone.IDFor(d) != id {
 			return false
 		}
-		return o.tuples[Original] != c.e.tuples[Original] ||
+		return o.orig != c.e.orig ||
 			o.zone.IDFor(Original) != zone.IDFor(Original)
 	})
 	if ok {
@@ -248,7 +248,7 @@ func (c Conn) takenAtFirst(tuple *Tuple) bool {
 		return false
 	}
 	switch tuple.Proto {
-	case ProtoTCP, ProtoICMP, ProtoICMPv6, ProtoSCTP, ProtoDCCP:
+	case ProtoTCP, ProtoICMP, ProtoICMPv6, ProtoSCTP:
 		return true
 	}
 	const usesNAT = IPSNATMask | IPSSeqAdjust
@@ -263,7 +263,7 @@ func (c Conn) takenAtFirst(tuple *Tuple) bool {
 		}
 	}
 	defer o.put()
-	return o.Status()&usesNAT != 0 || o.e.tuples[Original] != c.e.tuples[Reply]
+	return o.Status()&usesNAT != 0 || o.e.orig != c.e.reply
 }
 
 // sourceKey is what connections of one source have in common.
@@ -283,18 +283,18 @@ func sourceOf(t *Tuple, z Zone) sourceKey {
 // Once its source is remembered others may read it.
 func (t *Table) alterReply(e *entry, reply Tuple) {
 	if Status(e.status.Load())&IPSSrcNATDone != 0 {
-		key := sourceOf(&e.tuples[Original], e.zone)
-		s := &t.source[shardOf(t.key.source(&e.tuples[Original], key.zone))]
+		key := sourceOf(&e.orig, e.zone)
+		s := &t.source[shardOf(t.key.source(&e.orig, key.zone))]
 		s.mu.Lock()
 		defer s.mu.Unlock()
 	}
-	e.tuples[Reply] = reply
+	e.reply = reply
 }
 
 // rememberSource puts e in front of the chain of its source.
 func (t *Table) rememberSource(h handle, e *entry) {
-	key := sourceOf(&e.tuples[Original], e.zone)
-	hash := t.key.source(&e.tuples[Original], key.zone)
+	key := sourceOf(&e.orig, e.zone)
+	hash := t.key.source(&e.orig, key.zone)
 	s := &t.source[shardOf(hash)]
 	tag := tagOf(hash)
 	s.mu.Lock()
@@ -311,8 +311,8 @@ func (t *Table) rememberSource(h handle, e *entry) {
 
 // forgetSource takes e out of the chain of its source.
 func (t *Table) forgetSource(h handle, e *entry) {
-	key := sourceOf(&e.tuples[Original], e.zone)
-	hash := t.key.source(&e.tuples[Original], key.zone)
+	key := sourceOf(&e.orig, e.zone)
+	hash := t.key.source(&e.orig, key.zone)
 	s := &t.source[shardOf(hash)]
 	tag := tagOf(hash)
 	s.mu.Lock()
@@ -340,7 +340,7 @@ func (t *Table) sourceHead(s *shard, tag uint32, key *sourceKey) (cursor, handle
 		if !ok {
 			return c, 0
 		}
-		if e := t.slab.at(v.handle()); sourceOf(&e.tuples[Original], e.zone) == *key {
+		if e := t.slab.at(v.handle()); sourceOf(&e.orig, e.zone) == *key {
 			return c, v.handle()
 		}
 	}
@@ -358,7 +358,7 @@ func (t *Table) mappingOf(tuple *Tuple, zone Zone, r *natRange) (Tuple, bool) {
 	for h != 0 {
 		e := t.slab.at(h)
 		if e.zone.IDFor(Original) == zone.IDFor(Original) {
-			if m, ok := e.tuples[Reply].Invert(); ok {
+			if m, ok := e.reply.Invert(); ok {
 				m.Dst, m.DstPort = tuple.Dst, tuple.DstPort
 				if r.contains(&m) {
 					return m, true

@@ -245,8 +245,15 @@ func genSpec(t *rapid.T, u universe) (s oracle.Spec) {
 	s.Timeout, s.Timeout2 = genMs.Draw(t, "timeout"), genMs.Draw(t, "timeout2")
 	s.Status, s.Status2 = genBits.Draw(t, "status"), genBits.Draw(t, "status2")
 	s.Mark, s.Mark2 = genBits.Draw(t, "mark"), genBits.Draw(t, "mark2")
+	first := uint32(rapid.IntRange(0, 1).Draw(t, "manip"))
 	for i := range s.NAT {
 		n := &s.NAT[i]
+		// One of each manip as a rule. A second of the same is refused, but
+		// the kernel also writes a page to its log.
+		n.Manip = first ^ uint32(i&1)
+		if i == 2 && rapid.IntRange(0, 19).Draw(t, "third") != 0 {
+			s.Flags &^= oracle.DoNAT2
+		}
 		if s.Flags&(oracle.DoNAT0<<i) == 0 {
 			continue
 		}
@@ -258,7 +265,6 @@ func genSpec(t *rapid.T, u universe) (s oracle.Spec) {
 		if rapid.Bool().Draw(t, "keep") {
 			n.Port = rapid.SampledFrom([]int32{0, 0, 0, -1, 65536, 65536 + 80, -1 << 31}).Draw(t, "odd")
 		}
-		n.Manip = uint32(rapid.IntRange(0, 1).Draw(t, "manip"))
 	}
 	return s
 }

@@ -21,22 +21,28 @@ const (
 // ones. Confirming publishes it: from then on tuples, zone and master do not
 // change until the last reference goes.
 type entry struct {
-	tuples [2]Tuple // by Dir
-	zone   Zone
-
+	// The first line has what a lookup of the original tuple reads.
+	orig    Tuple
+	zone    Zone
 	use     atomic.Int32  // references; the table's own is one of them
 	status  atomic.Uint32 // IPSConfirmed and IPSDying change under both tuples' shard locks
 	timeout atomic.Uint32 // jiffies: a length before, a time stamp after confirming
 	mark    atomic.Uint32
-	secmark atomic.Uint32
 	gen     atomic.Uint32 // grows when the entry is freed
 
+	reply Tuple
 	// link and back chain the entries of one source, newest first, under the
 	// source shard's lock; a free entry is chained by link under the lock of
 	// the shard that it is free in.
 	link, back handle
+	labels     [2]atomic.Uint64
+}
 
-	labels [2]atomic.Uint64
+func (e *entry) tuple(d Dir) *Tuple {
+	if d == Original {
+		return &e.orig
+	}
+	return &e.reply
 }
 
 // cold is what is seldom needed of a connection. Protocol state and the other
@@ -46,6 +52,13 @@ type cold struct {
 	// reference to, or nothing. Written by the owner before it is confirmed.
 	master    handle
 	masterGen uint32
+	secmark   atomic.Uint32
+	_         uint32
+}
+
+func (c *cold) reset() {
+	c.master, c.masterGen = 0, 0
+	c.secmark.Store(0)
 }
 
 type chunk struct {

@@ -32,9 +32,9 @@ func (c Conn) Snapshot() (Snapshot, bool) {
 		return Snapshot{}, false
 	}
 	s := Snapshot{
-		ID: c.ID(), NetID: c.t.netID, Use: c.Use(), Tuples: c.e.tuples, Zone: c.e.zone,
+		ID: c.ID(), NetID: c.t.netID, Use: c.Use(), Tuples: [2]Tuple{c.e.orig, c.e.reply}, Zone: c.e.zone,
 		Status: c.Status(), Timeout: c.Timeout(), Expires: c.Expires(), HZ: c.t.hz,
-		Mark: c.Mark(), SecMark: c.e.secmark.Load(), Labels: c.e.labelBytes(),
+		Mark: c.Mark(), SecMark: c.t.slab.coldAt(c.h).secmark.Load(), Labels: c.e.labelBytes(),
 	}
 	if m, ok := c.Master(); ok {
 		s.MasterID = m.ID()

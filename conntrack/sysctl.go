@@ -10,9 +10,21 @@ import (
 
 // A setting is one file of /proc/sys/net/netfilter.
 type setting struct {
-	name     string
-	initial  uint32
-	greatest uint32
+	name    string
+	initial int32
+	// greatest is the greatest value; the least is 0. Where it is seconds the
+	// value must fit in an int as jiffies. It may even be negative then.
+	greatest int
+}
+
+const seconds = -1
+
+// bounds are what value may be between where a second has hz jiffies.
+func (s *setting) bounds(hz int) (least, greatest int) {
+	if s.greatest == seconds {
+		return -math.MaxInt32 / hz, math.MaxInt32 / hz
+	}
+	return 0, s.greatest
 }
 
 // settings are what the tracker has, with Linux' names and first values. Time
@@ -20,31 +32,31 @@ type setting struct {
 var settings = [...]setting{
 	sysctlMax:                   {"nf_conntrack_max", defaultBuckets, math.MaxInt32},
 	sysctlBuckets:               {"nf_conntrack_buckets", defaultBuckets, math.MaxInt32},
-	sysctlGenericTimeout:        {"nf_conntrack_generic_timeout", 600, math.MaxInt32},
-	sysctlTCPSynSent:            {"nf_conntrack_tcp_timeout_syn_sent", 120, math.MaxInt32},
-	sysctlTCPSynRecv:            {"nf_conntrack_tcp_timeout_syn_recv", 60, math.MaxInt32},
-	sysctlTCPEstablished:        {"nf_conntrack_tcp_timeout_established", 432000, math.MaxInt32},
-	sysctlTCPFinWait:            {"nf_conntrack_tcp_timeout_fin_wait", 120, math.MaxInt32},
-	sysctlTCPCloseWait:          {"nf_conntrack_tcp_timeout_close_wait", 60, math.MaxInt32},
-	sysctlTCPLastAck:            {"nf_conntrack_tcp_timeout_last_ack", 30, math.MaxInt32},
-	sysctlTCPTimeWait:           {"nf_conntrack_tcp_timeout_time_wait", 120, math.MaxInt32},
-	sysctlTCPClose:              {"nf_conntrack_tcp_timeout_close", 10, math.MaxInt32},
-	sysctlTCPMaxRetrans:         {"nf_conntrack_tcp_timeout_max_retrans", 300, math.MaxInt32},
-	sysctlTCPUnacknowledged:     {"nf_conntrack_tcp_timeout_unacknowledged", 300, math.MaxInt32},
-	sysctlUDP:                   {"nf_conntrack_udp_timeout", 30, math.MaxInt32},
-	sysctlUDPStream:             {"nf_conntrack_udp_timeout_stream", 120, math.MaxInt32},
-	sysctlICMP:                  {"nf_conntrack_icmp_timeout", 30, math.MaxInt32},
-	sysctlICMPv6:                {"nf_conntrack_icmpv6_timeout", 30, math.MaxInt32},
-	sysctlGRE:                   {"nf_conntrack_gre_timeout", 30, math.MaxInt32},
-	sysctlGREStream:             {"nf_conntrack_gre_timeout_stream", 180, math.MaxInt32},
-	sysctlSCTPClosed:            {"nf_conntrack_sctp_timeout_closed", 10, math.MaxInt32},
-	sysctlSCTPCookieWait:        {"nf_conntrack_sctp_timeout_cookie_wait", 3, math.MaxInt32},
-	sysctlSCTPCookieEchoed:      {"nf_conntrack_sctp_timeout_cookie_echoed", 3, math.MaxInt32},
-	sysctlSCTPEstablished:       {"nf_conntrack_sctp_timeout_established", 210, math.MaxInt32},
-	sysctlSCTPShutdownSent:      {"nf_conntrack_sctp_timeout_shutdown_sent", 3, math.MaxInt32},
-	sysctlSCTPShutdownRecd:      {"nf_conntrack_sctp_timeout_shutdown_recd", 3, math.MaxInt32},
-	sysctlSCTPShutdownAckSent:   {"nf_conntrack_sctp_timeout_shutdown_ack_sent", 3, math.MaxInt32},
-	sysctlSCTPHeartbeatSent:     {"nf_conntrack_sctp_timeout_heartbeat_sent", 30, math.MaxInt32},
+	sysctlGenericTimeout:        {"nf_conntrack_generic_timeout", 600, seconds},
+	sysctlTCPSynSent:            {"nf_conntrack_tcp_timeout_syn_sent", 120, seconds},
+	sysctlTCPSynRecv:            {"nf_conntrack_tcp_timeout_syn_recv", 60, seconds},
+	sysctlTCPEstablished:        {"nf_conntrack_tcp_timeout_established", 432000, seconds},
+	sysctlTCPFinWait:            {"nf_conntrack_tcp_timeout_fin_wait", 120, seconds},
+	sysctlTCPCloseWait:          {"nf_conntrack_tcp_timeout_close_wait", 60, seconds},
+	sysctlTCPLastAck:            {"nf_conntrack_tcp_timeout_last_ack", 30, seconds},
+	sysctlTCPTimeWait:           {"nf_conntrack_tcp_timeout_time_wait", 120, seconds},
+	sysctlTCPClose:              {"nf_conntrack_tcp_timeout_close", 10, seconds},
+	sysctlTCPMaxRetrans:         {"nf_conntrack_tcp_timeout_max_retrans", 300, seconds},
+	sysctlTCPUnacknowledged:     {"nf_conntrack_tcp_timeout_unacknowledged", 300, seconds},
+	sysctlUDP:                   {"nf_conntrack_udp_timeout", 30, seconds},
+	sysctlUDPStream:             {"nf_conntrack_udp_timeout_stream", 120, seconds},
+	sysctlICMP:                  {"nf_conntrack_icmp_timeout", 30, seconds},
+	sysctlICMPv6:                {"nf_conntrack_icmpv6_timeout", 30, seconds},
+	sysctlGRE:                   {"nf_conntrack_gre_timeout", 30, seconds},
+	sysctlGREStream:             {"nf_conntrack_gre_timeout_stream", 180, seconds},
+	sysctlSCTPClosed:            {"nf_conntrack_sctp_timeout_closed", 10, seconds},
+	sysctlSCTPCookieWait:        {"nf_conntrack_sctp_timeout_cookie_wait", 3, seconds},
+	sysctlSCTPCookieEchoed:      {"nf_conntrack_sctp_timeout_cookie_echoed", 3, seconds},
+	sysctlSCTPEstablished:       {"nf_conntrack_sctp_timeout_established", 210, seconds},
+	sysctlSCTPShutdownSent:      {"nf_conntrack_sctp_timeout_shutdown_sent", 3, seconds},
+	sysctlSCTPShutdownRecd:      {"nf_conntrack_sctp_timeout_shutdown_recd", 3, seconds},
+	sysctlSCTPShutdownAckSent:   {"nf_conntrack_sctp_timeout_shutdown_ack_sent", 3, seconds},
+	sysctlSCTPHeartbeatSent:     {"nf_conntrack_sctp_timeout_heartbeat_sent", 30, seconds},
 	sysctlTCPLoose:              {"nf_conntrack_tcp_loose", 1, 1},
 	sysctlTCPLiberal:            {"nf_conntrack_tcp_be_liberal", 0, 1},
 	sysctlTCPIgnoreInvalidRst:   {"nf_conntrack_tcp_ignore_invalid_rst", 0, 1},
@@ -101,17 +113,17 @@ const (
 // countName is the one file that can only be read.
 const countName = "nf_conntrack_count"
 
-type sysctls [len(settings)]atomic.Uint32
+type sysctls [len(settings)]atomic.Int32
 
 func (s *sysctls) init(limit, buckets uint32) {
 	for i := range settings {
 		s[i].Store(settings[i].initial)
 	}
-	s[sysctlMax].Store(limit)
-	s[sysctlBuckets].Store(buckets)
+	s[sysctlMax].Store(int32(min(limit, math.MaxInt32)))
+	s[sysctlBuckets].Store(int32(min(buckets, math.MaxInt32)))
 }
 
-func (s *sysctls) max() uint32 { return s[sysctlMax].Load() }
+func (s *sysctls) max() uint32 { return uint32(s[sysctlMax].Load()) }
 
 // Sysctls lists the names that [Table.Sysctl] knows.
 func Sysctls() []string {
@@ -144,7 +156,8 @@ func (t *Table) Sysctl(name string) (int, error) {
 	return int(t.sysctls[i].Load()), nil
 }
 
-// SetSysctl writes a file of /proc/sys/net/netfilter. ENOENT for an unknown
+// SetSysctl writes a file of /proc/sys/net/netfilter. Whoever has the table may
+// write also what Linux lets only the first namespace write. ENOENT for an unknown
 // name, EACCES for nf_conntrack_count, EINVAL for a value out of range.
 // nf_conntrack_buckets is rounded up to what fills whole pages.
 func (t *Table) SetSysctl(name string, value int) error {
@@ -155,13 +168,13 @@ func (t *Table) SetSysctl(name string, value int) error {
 	if !ok {
 		return fmt.Errorf("sysctl net.netfilter.%s: %w", name, errno.ENOENT)
 	}
-	if value < 0 || value > int(settings[i].greatest) || i == sysctlBuckets && value == 0 {
+	if lo, hi := settings[i].bounds(t.hz); value < lo || value > hi || i == sysctlBuckets && value == 0 {
 		return fmt.Errorf("sysctl net.netfilter.%s = %d: %w", name, value, errno.EINVAL)
 	}
 	if i == sysctlBuckets {
 		t.resize(uint32(value))
 		value = int(t.chains.buckets())
 	}
-	t.sysctls[i].Store(uint32(value))
+	t.sysctls[i].Store(int32(value))
 	return nil
 }

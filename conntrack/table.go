@@ -108,15 +108,14 @@ func (t *Table) Alloc(orig Tuple, zone Zone) (Conn, error) {
 	}
 	e := t.slab.at(h)
 	e.status.Store(0)
-	e.tuples = [2]Tuple{orig, reply}
+	e.orig, e.reply = orig, reply
 	e.zone = zone
 	e.timeout.Store(uint32(defaultTimeout * t.hz))
 	e.mark.Store(0)
-	e.secmark.Store(0)
 	e.link, e.back = 0, 0
 	e.labels[0].Store(0)
 	e.labels[1].Store(0)
-	*t.slab.coldAt(h) = cold{}
+	t.slab.coldAt(h).reset()
 	e.use.Store(1)
 	return Conn{t: t, e: e, h: h, gen: e.gen.Load()}, nil
 }
@@ -147,7 +146,7 @@ func (t *Table) free(h handle, e *entry) {
 	}
 	c := t.slab.coldAt(h)
 	master := Conn{t: t, h: c.master, gen: c.masterGen}
-	s := &t.index[shardOf(t.key.tuple(&e.tuples[Original], e.zone.IDFor(Original)))]
+	s := &t.index[shardOf(t.key.tuple(&e.orig, e.zone.IDFor(Original)))]
 	e.gen.Add(1)
 	s.mu.Lock()
 	e.link = s.free
@@ -175,7 +174,7 @@ func (t *Table) placeOf(tuple *Tuple, zone uint16) place {
 // places are those of both tuples of e.
 func (t *Table) places(e *entry) (p [2]place) {
 	for d := range Reply + 1 {
-		p[d] = t.placeOf(&e.tuples[d], e.zone.IDFor(d))
+		p[d] = t.placeOf(e.tuple(d), e.zone.IDFor(d))
 	}
 	return p
 }

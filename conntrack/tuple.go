@@ -48,7 +48,6 @@ const (
 	ProtoICMP    = 1
 	ProtoTCP     = 6
 	ProtoUDP     = 17
-	ProtoDCCP    = 33
 	ProtoGRE     = 47
 	ProtoICMPv6  = 58
 	ProtoSCTP    = 132
@@ -201,8 +200,6 @@ func protoName(p uint8) string {
 		return "icmpv6"
 	case ProtoSCTP:
 		return "sctp"
-	case ProtoDCCP:
-		return "dccp"
 	case ProtoGRE:
 		return "gre"
 	}

@@ -238,3 +238,26 @@ func (k *Kernel) Stats() map[string]uint32 {
 	}
 	return out
 }
+
+// RaiseMax makes nf_conntrack_max at least n until the test ends. It is one
+// number for all namespaces that only the first may write; raising it refuses
+// nothing to anybody.
+func (k *Kernel) RaiseMax(n int) {
+	k.tb.Helper()
+	const file = sysctlDir + "nf_conntrack_max"
+	old, err := os.ReadFile(file)
+	if err == nil {
+		if have, _ := strconv.Atoi(strings.TrimSpace(string(old))); have >= n {
+			return
+		}
+		err = os.WriteFile(file, []byte(strconv.Itoa(n)), 0)
+	}
+	if err != nil {
+		testkernel.Skip(k.tb, "nf_conntrack_max cannot be raised: "+err.Error())
+	}
+	k.tb.Cleanup(func() {
+		if err := os.WriteFile(file, old, 0); err != nil {
+			k.tb.Error(err)
+		}
+	})
+}
