@@ -14,6 +14,15 @@ import (
 // Available says what keeps this process from running programs on the
 // kernel, nil for nothing. The error is a *MissingError.
 func Available() error {
+	missing := append(missingRights(), missingTypes()...)
+	if len(missing) == 0 {
+		return nil
+	}
+	return &MissingError{Missing: missing}
+}
+
+// missingRights tries what is quick to try.
+func missingRights() []string {
 	var missing []string
 	caps, err := missingCapabilities()
 	if err != nil {
@@ -31,11 +40,7 @@ func Available() error {
 			missing = append(missing, err.Error())
 		}
 	}
-	missing = append(missing, missingTypes()...)
-	if len(missing) == 0 {
-		return nil
-	}
-	return &MissingError{Missing: missing}
+	return missing
 }
 
 // probeLoad tries the smallest program.

@@ -96,7 +96,7 @@ func holdsGraphOrKptr(t btf.Type, depth int) bool {
 
 // newSharedBTF loads the types of the maps of spec and of programs, and
 // changes the programs' instructions to refer to them and to the kernel's.
-func newSharedBTF(spec *ebpf.CollectionSpec, programs map[string]*ebpf.ProgramSpec) (_ *sharedBTF, err error) {
+func newSharedBTF(spec *ebpf.CollectionSpec, programs map[string]*ebpf.ProgramSpec, targets []target) (_ *sharedBTF, err error) {
 	s := &sharedBTF{
 		keys: make(map[string]btf.TypeID), values: make(map[string]btf.TypeID),
 		programs: make(map[*ebpf.ProgramSpec]*preparedProgram), modules: make(map[string]*btf.Handle),
@@ -133,10 +133,6 @@ func newSharedBTF(spec *ebpf.CollectionSpec, programs map[string]*ebpf.ProgramSp
 			}
 		}
 	}
-	targets, err := kernelTypes()
-	if err != nil {
-		return nil, err
-	}
 	for _, p := range programs {
 		prepared := new(preparedProgram)
 		s.programs[p] = prepared
@@ -171,24 +167,29 @@ type target struct {
 	spec   *btf.Spec
 }
 
-func kernelTypes() ([]target, error) {
-	cache := btf.NewCache()
-	kernel, err := cache.Kernel()
+// kernelTypes reads the types of the kernel and its modules. It must be called
+// on the namespace's thread.
+func (ns *Netns) kernelTypes() ([]target, error) {
+	if ns.targets != nil {
+		return ns.targets, nil
+	}
+	kernel, err := ns.types.Kernel()
 	if err != nil {
 		return nil, fmt.Errorf("the kernel's types: %w", err)
 	}
 	targets := []target{{"", kernel}}
-	modules, err := cache.Modules()
+	modules, err := ns.types.Modules()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the modules' types: %w", err)
 	}
 	for _, name := range modules {
-		spec, err := cache.Module(name)
+		spec, err := ns.types.Module(name)
 		if err != nil {
 			return nil, fmt.Errorf("types of module %s: %w", name, err)
 		}
 		targets = append(targets, target{name, spec})
 	}
+	ns.targets = targets
 	return targets, nil
 }
 

@@ -32,7 +32,8 @@ type CollectionOptions struct {
 	PrivateBTF bool
 }
 
-// Collection is a collection in the kernel. Closing the Host closes it.
+// Collection is a collection in the kernel. It is closed with its Host, or
+// before by Close.
 type Collection struct {
 	// Programs are those that the kernel accepted.
 	Programs map[string]*ebpf.Program
@@ -45,12 +46,20 @@ type Collection struct {
 	// of types, because the object needs it.
 	SharedBTF bool
 
-	spec map[string]*ebpf.VariableSpec // immutable
+	spec   map[string]*ebpf.VariableSpec // immutable
+	forget func()                        // set before the collection is given out
 }
 
-// Close gives everything back. Programs and maps may be closed by themselves
-// as well.
+// Close gives everything back before the Host is closed. It may be called
+// twice; programs and maps may be closed by themselves as well.
 func (c *Collection) Close() error {
+	if c.forget != nil {
+		c.forget()
+	}
+	return c.close()
+}
+
+func (c *Collection) close() error {
 	var errs []error
 	for _, p := range c.Programs {
 		errs = append(errs, p.Close())

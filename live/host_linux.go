@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -32,21 +33,27 @@ type Netns struct {
 	name   string
 	thread *thread
 
-	// scratch receives packets; used on the thread only.
+	// scratch receives packets, types is the kernel's types read so far and
+	// targets a list of them (nil before the first use); all are used on the
+	// thread only.
 	scratch []byte
+	types   *btf.Cache
+	targets []target
 
 	mu sync.Mutex
-	// closers are what to close with the namespace; guarded by mu.
-	closers []func() error
+	// collections are what to close with the namespace; guarded by mu.
+	collections map[*Collection]struct{}
 }
 
-// NewHost makes the namespaces that opts describe. On any failure nothing is left.
+// NewHost makes the namespaces that opts describe. On any failure nothing is
+// left. Without the rights to load programs the error is a *MissingError; a
+// kernel without conntrack for programs (see Available) is no failure yet.
 func NewHost(opts Options) (_ *Host, err error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	if err := Available(); err != nil {
-		return nil, err
+	if missing := missingRights(); len(missing) > 0 {
+		return nil, &MissingError{Missing: missing}
 	}
 	h := &Host{named: make(map[string]*Netns)}
 	defer func() {
@@ -87,7 +94,7 @@ func newNetns(name string) (*Netns, error) {
 	if err != nil {
 		return nil, err
 	}
-	ns := &Netns{name: name, thread: t}
+	ns := &Netns{name: name, thread: t, types: btf.NewCache()}
 	err = t.do(func() error {
 		lo, err := netlink.LinkByName("lo")
 		if err != nil {
@@ -127,22 +134,30 @@ func (h *Host) Close() error {
 
 func (ns *Netns) close() error {
 	ns.mu.Lock()
-	closers := ns.closers
-	ns.closers = nil
+	collections := ns.collections
+	ns.collections = nil
 	ns.mu.Unlock()
 	var errs []error
-	for _, f := range closers {
-		errs = append(errs, f())
+	for c := range collections {
+		errs = append(errs, c.close())
 	}
 	ns.thread.stop()
 	return errors.Join(errs...)
 }
 
-// own makes f run when the namespace is closed.
-func (ns *Netns) own(f func() error) {
+// own makes c be closed with the namespace, unless it is closed before.
+func (ns *Netns) own(c *Collection) {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
-	ns.closers = append(ns.closers, f)
+	if ns.collections == nil {
+		ns.collections = make(map[*Collection]struct{})
+	}
+	ns.collections[c] = struct{}{}
+	c.forget = func() {
+		ns.mu.Lock()
+		defer ns.mu.Unlock()
+		delete(ns.collections, c)
+	}
 }
 
 // Name is the namespace's name, "" for the main one.
@@ -155,7 +170,8 @@ func (ns *Netns) Inode() (uint64, error) {
 	return st.Ino, err
 }
 
-// NewMap creates a map, which is closed with the Host.
+// NewMap creates a map from within the namespace, filled as spec says and
+// pinned nowhere. The caller closes it.
 func (ns *Netns) NewMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	spec = spec.Copy()
 	spec.Pinning = ebpf.PinNone
@@ -164,11 +180,7 @@ func (ns *Netns) NewMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 		m, err = ebpf.NewMap(spec)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	ns.own(m.Close)
-	return m, nil
+	return m, err
 }
 
 // Do runs f on the namespace's thread: what f opens or asks the kernel by

@@ -19,6 +19,7 @@ func TestRunInsns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer m.Close()
 	store := asm.Instructions{
 		asm.LoadImm(asm.R6, 0x1122334455667788, asm.DWord),
 		asm.StoreImm(asm.RFP, -4, 0, asm.Word),
@@ -55,6 +56,37 @@ func TestRunInsns(t *testing.T) {
 	var ve *ebpf.VerifierError
 	if !errors.As(err, &ve) || !errors.Is(err, unix.EACCES) {
 		t.Errorf("R0 unset: %v", err)
+	}
+}
+
+func TestRunInsnsKfunc(t *testing.T) {
+	h := newHost(t, live.Options{})
+	lookup := asm.Instructions{
+		asm.StoreImm(asm.RFP, -16, -1, asm.Word), // opts: netns_id, error, l4proto
+		asm.StoreImm(asm.RFP, -12, 0, asm.Word),
+		asm.StoreImm(asm.RFP, -8, 6, asm.Word),
+		asm.StoreImm(asm.RFP, -32, 0, asm.Word), // tuple
+		asm.StoreImm(asm.RFP, -28, 0, asm.Word),
+		asm.StoreImm(asm.RFP, -24, 0, asm.Word),
+		asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, -32), asm.Mov.Imm(asm.R3, 12),
+		asm.Mov.Reg(asm.R4, asm.RFP), asm.Add.Imm(asm.R4, -16), asm.Mov.Imm(asm.R5, 12),
+		live.KfuncCall("bpf_skb_ct_lookup"),
+		asm.JEq.Imm(asm.R0, 0, "miss"),
+		asm.Mov.Reg(asm.R1, asm.R0),
+		live.KfuncCall("bpf_ct_release"),
+		asm.LoadMem(asm.R0, asm.RFP, -12, asm.Word).WithSymbol("miss"),
+		asm.Return(),
+	}
+	res, err := h.RunInsns(ebpf.SchedCLS, lookup, live.RunOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := int32(res.Ret); got != -int32(unix.ENOENT) {
+		t.Errorf("opts.error is %d, want ENOENT", got)
+	}
+	_, err = h.RunInsns(ebpf.SchedCLS, asm.Instructions{live.KfuncCall("bpf_none"), asm.Return()}, live.RunOptions{})
+	if !errors.Is(err, live.ErrNotSupported) || !strings.Contains(err.Error(), "bpf_none") {
+		t.Errorf("unknown kfunc: %v", err)
 	}
 }
 
@@ -153,6 +185,37 @@ func BenchmarkRun(b *testing.B) {
 	defer p.Close()
 	for b.Loop() {
 		if _, err := h.Run(p, live.RunOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkLoadCollection(b *testing.B) {
+	h := newHost(b, live.Options{})
+	for _, object := range []string{"ct", "maps", "graph"} {
+		b.Run(object, func(b *testing.B) {
+			spec := loadSpec(b, "testdata/"+object+".o")
+			for b.Loop() {
+				coll, err := h.LoadCollection(spec, &live.CollectionOptions{KeepGoing: true})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := coll.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkNewHost(b *testing.B) {
+	require(b)
+	for b.Loop() {
+		h, err := live.NewHost(live.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := h.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
 	"github.com/bpfct/bpfct/internal/errno"
@@ -30,13 +31,13 @@ func (ns *Netns) LoadCollection(spec *ebpf.CollectionSpec, opts *CollectionOptio
 	}
 	var coll *Collection
 	err := ns.thread.do(func() (err error) {
-		coll, err = loadCollection(spec.Copy(), opts)
+		coll, err = ns.loadCollection(spec.Copy(), opts)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	ns.own(coll.Close)
+	ns.own(coll)
 	return coll, nil
 }
 
@@ -47,7 +48,8 @@ type programSlot struct {
 	program string
 }
 
-func loadCollection(spec *ebpf.CollectionSpec, opts *CollectionOptions) (_ *Collection, err error) {
+// loadCollection must be called on the namespace's thread. It may change spec.
+func (ns *Netns) loadCollection(spec *ebpf.CollectionSpec, opts *CollectionOptions) (_ *Collection, err error) {
 	names := opts.Programs
 	if names == nil {
 		for name := range spec.Programs {
@@ -67,13 +69,17 @@ func loadCollection(spec *ebpf.CollectionSpec, opts *CollectionOptions) (_ *Coll
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.Close())
+			err = errors.Join(err, c.close())
 		}
 	}()
 
 	var types *sharedBTF
 	if !opts.PrivateBTF && needsSharedBTF(spec) {
-		if types, err = newSharedBTF(spec, programs); err != nil {
+		targets, err := ns.kernelTypes()
+		if err != nil {
+			return nil, err
+		}
+		if types, err = newSharedBTF(spec, programs, targets); err != nil {
 			return nil, err
 		}
 		defer types.close()
@@ -87,12 +93,13 @@ func loadCollection(spec *ebpf.CollectionSpec, opts *CollectionOptions) (_ *Coll
 		if p.Type == ebpf.UnspecifiedProgram {
 			continue
 		}
-		verdict, prog := c.loadProgram(p, opts, types)
+		prog, log, err := c.loadWith(types, ns.types, spec, p, opts)
+		verdict := verdictOf(prog, log, err)
 		c.Verdicts[name] = verdict
 		if prog != nil {
 			c.Programs[name] = prog
 		} else if !opts.KeepGoing {
-			return nil, fmt.Errorf("program %s: %w", name, verdict.Err)
+			return nil, verdict.Err
 		}
 	}
 	for _, s := range slots {
@@ -159,48 +166,67 @@ func (c *Collection) createMaps(spec *ebpf.CollectionSpec, opts *CollectionOptio
 	return nil
 }
 
-// loadProgram loads one program whose maps are there.
-func (c *Collection) loadProgram(p *ebpf.ProgramSpec, opts *CollectionOptions, types *sharedBTF) (*Verdict, *ebpf.Program) {
-	v := new(Verdict)
+// loadWith loads one program whose maps are there, with the shared types if
+// there are any.
+func (c *Collection) loadWith(shared *sharedBTF, kernel *btf.Cache, spec *ebpf.CollectionSpec, p *ebpf.ProgramSpec, opts *CollectionOptions) (*ebpf.Program, string, error) {
+	maps := make(map[string]*ebpf.Map)
+	specs := make(map[string]*ebpf.MapSpec)
 	for i := range p.Instructions {
 		ins := &p.Instructions[i]
-		if !ins.IsLoadFromMap() || ins.Reference() == "" || int32(ins.Constant) > 0 {
+		name := ins.Reference()
+		if !ins.IsLoadFromMap() || name == "" || int32(ins.Constant) > 0 {
 			continue
 		}
-		m := c.Maps[ins.Reference()]
+		m := c.Maps[name]
 		if m == nil {
-			v.Err = fmt.Errorf("instruction %d refers to map %q, which is not in the collection", i, ins.Reference())
-			return v, nil
+			return nil, "", fmt.Errorf("program %s: instruction %d refers to map %q, which is not in the collection", p.Name, i, name)
+		}
+		maps[name], specs[name] = m, spec.Maps[name]
+		if shared == nil {
+			continue
 		}
 		if err := ins.AssociateMap(m); err != nil {
-			v.Err = fmt.Errorf("instruction %d: map %q: %w", i, ins.Reference(), err)
-			return v, nil
+			return nil, "", fmt.Errorf("program %s: instruction %d: map %q: %w", p.Name, i, name, err)
 		}
 	}
-	var prog *ebpf.Program
-	var log string
-	if types != nil {
-		prog, log, v.Err = types.loadProgram(p, opts)
-	} else {
-		prog, v.Err = ebpf.NewProgramWithOptions(p, ebpf.ProgramOptions{LogLevel: opts.LogLevel, LogSizeStart: opts.LogSize})
-		if prog != nil {
-			log = prog.VerifierLog
+	if shared != nil {
+		prog, log, err := shared.loadProgram(p, opts)
+		if err != nil {
+			err = fmt.Errorf("program %s: %w", p.Name, err)
 		}
+		return prog, log, err
 	}
-	v.Accepted = prog != nil
-	if v.Accepted {
-		if log = strings.TrimRight(log, "\n"); log != "" {
-			v.Log = strings.Split(log, "\n")
-		}
-	} else {
-		if ve := v.VerifierError(); ve != nil {
-			v.Log = ve.Log
-		}
-		var e unix.Errno
-		if errors.As(v.Err, &e) {
-			v.Errno = errno.Errno(e)
-		}
+	one := &ebpf.CollectionSpec{
+		Programs: map[string]*ebpf.ProgramSpec{p.Name: p},
+		Maps:     specs, Types: spec.Types, ByteOrder: spec.ByteOrder,
+	}
+	coll, err := ebpf.NewCollectionWithOptions(one, ebpf.CollectionOptions{
+		Programs:        ebpf.ProgramOptions{LogLevel: opts.LogLevel, LogSizeStart: opts.LogSize},
+		MapReplacements: maps,
+		Cache:           kernel,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	for _, m := range coll.Maps {
+		m.Close() // duplicates of ours
+	}
+	prog := coll.Programs[p.Name]
+	return prog, prog.VerifierLog, nil
+}
+
+// verdictOf says what a load came to.
+func verdictOf(prog *ebpf.Program, log string, err error) *Verdict {
+	v := &Verdict{Accepted: prog != nil, Err: err}
+	if ve := v.VerifierError(); ve != nil {
+		v.Log = ve.Log
+	} else if log = strings.TrimRight(log, "\n"); v.Accepted && log != "" {
+		v.Log = strings.Split(log, "\n")
+	}
+	var e unix.Errno
+	if errors.As(err, &e) {
+		v.Errno = errno.Errno(e)
 	}
 	v.Processed = processed(v.Log)
-	return v, prog
+	return v
 }

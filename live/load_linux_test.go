@@ -97,7 +97,7 @@ func TestSharedBTF(t *testing.T) {
 	if v.Accepted || v.Errno != errno.EINVAL || v.VerifierError() == nil || v.Processed == 0 {
 		t.Errorf("leak_object: %+v", v)
 	}
-	if v.Err != nil && !strings.HasPrefix(v.Err.Error(), "load program: invalid argument: ") {
+	if v.Err != nil && !strings.HasPrefix(v.Err.Error(), "program leak_object: load program: invalid argument: ") {
 		t.Errorf("leak_object's error reads %q", v.Err)
 	}
 	if info, err := coll.Maps[".data.A"].Info(); err != nil || info.Name != ".data.A" {
@@ -177,6 +177,7 @@ func TestMapReplacement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer m.Close()
 	coll, err := h.LoadCollection(spec, &live.CollectionOptions{MapReplacements: map[string]*ebpf.Map{"hash": m}})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 )
 
 // RunOptions is the input of one run under BPF_PROG_TEST_RUN.
@@ -66,3 +67,11 @@ const defaultDataSize = 64
 // dataOutRoom is added to a packet's size for what a program may add: frames
 // grow up to a few pages at most under test runs.
 const dataOutRoom = 64 << 10
+
+// KfuncCall is a call of a kernel function for LoadInsns and RunInsns.
+func KfuncCall(name string) asm.Instruction {
+	return asm.Instruction{
+		OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call),
+		Src:    asm.PseudoKfuncCall, Constant: -1,
+	}.WithReference(name)
+}

@@ -121,11 +121,12 @@ func pinToCPU(cpu uint32) (back func(), err error) {
 
 // LoadInsns loads a program made of raw instructions, with a licence that
 // the kernel takes for GPL compatible. References to maps are resolved by name
-// among maps. The caller closes the program.
+// among maps, calls of kernel functions (KfuncCall) by name in the kernel. The
+// caller closes the program.
 func (ns *Netns) LoadInsns(typ ebpf.ProgramType, insns asm.Instructions, maps map[string]*ebpf.Map) (*ebpf.Program, error) {
 	var prog *ebpf.Program
 	err := ns.thread.do(func() (err error) {
-		prog, err = loadInsns(typ, insns, maps)
+		prog, err = ns.loadInsns(typ, insns, maps)
 		return err
 	})
 	return prog, err
@@ -136,7 +137,7 @@ func (ns *Netns) LoadInsns(typ ebpf.ProgramType, insns asm.Instructions, maps ma
 func (ns *Netns) RunInsns(typ ebpf.ProgramType, insns asm.Instructions, opts RunOptions) (*Result, error) {
 	var res *Result
 	err := ns.thread.do(func() error {
-		prog, err := loadInsns(typ, insns, opts.Maps)
+		prog, err := ns.loadInsns(typ, insns, opts.Maps)
 		if err != nil {
 			return err
 		}
@@ -147,19 +148,34 @@ func (ns *Netns) RunInsns(typ ebpf.ProgramType, insns asm.Instructions, opts Run
 	return res, err
 }
 
-func loadInsns(typ ebpf.ProgramType, insns asm.Instructions, maps map[string]*ebpf.Map) (*ebpf.Program, error) {
+func (ns *Netns) loadInsns(typ ebpf.ProgramType, insns asm.Instructions, maps map[string]*ebpf.Map) (*ebpf.Program, error) {
 	own := append(asm.Instructions(nil), insns...)
 	for i := range own {
 		ins := &own[i]
-		if !ins.IsLoadFromMap() || ins.Reference() == "" || int32(ins.Constant) > 0 {
-			continue
-		}
-		m, ok := maps[ins.Reference()]
-		if !ok {
-			return nil, fmt.Errorf("instruction %d refers to map %q, which is not given", i, ins.Reference())
-		}
-		if err := ins.AssociateMap(m); err != nil {
-			return nil, fmt.Errorf("instruction %d: map %q: %w", i, ins.Reference(), err)
+		switch {
+		case ins.Reference() == "":
+		case ins.IsKfuncCall():
+			targets, err := ns.kernelTypes()
+			if err != nil {
+				return nil, err
+			}
+			module, id, err := findKfunc(ins.Reference(), targets)
+			if err != nil {
+				return nil, fmt.Errorf("instruction %d: %w", i, err)
+			}
+			if module != "" {
+				return nil, fmt.Errorf("instruction %d: kfunc %s is in module %s, which raw instructions cannot call: %w",
+					i, ins.Reference(), module, ErrNotSupported)
+			}
+			ins.Constant, ins.Offset = int64(id), 0
+		case ins.IsLoadFromMap() && int32(ins.Constant) <= 0:
+			m, ok := maps[ins.Reference()]
+			if !ok {
+				return nil, fmt.Errorf("instruction %d refers to map %q, which is not given", i, ins.Reference())
+			}
+			if err := ins.AssociateMap(m); err != nil {
+				return nil, fmt.Errorf("instruction %d: map %q: %w", i, ins.Reference(), err)
+			}
 		}
 	}
 	return ebpf.NewProgram(&ebpf.ProgramSpec{Type: typ, Instructions: own, License: "Dual MIT/GPL"})
