@@ -47,12 +47,13 @@ const (
 	IterNext                        // step of an iterator
 	IterDestroy                     // destructor of an iterator
 	Fastcall                        // preserves the caller's registers but R0
+	PacketAccess                    // a helper that may be passed packet pointers
 )
 
 var flagNames = []string{
 	"acquire", "release", "ret_null", "trusted_args", "rcu", "rcu_protected",
 	"sleepable", "destructive", "gpl_only", "changes_packet", "iter_new",
-	"iter_next", "iter_destroy", "fastcall",
+	"iter_next", "iter_destroy", "fastcall", "packet_access",
 }
 
 // Has reports whether f has all flags of m.
