@@ -49,13 +49,14 @@ const maxString = 65536
 // text is a string that a program gave a string kfunc: at any address.
 type text struct{ b []byte }
 
-// textAt is the memory at addr. The kernel tells addresses that cannot be its
-// own (ERANGE) from those that cannot be read (EFAULT); a guest address that
-// belongs to nothing counts as the former unless it looks like a kernel's.
+// textAt is the memory at addr; ERANGE for an address that cannot be one of the
+// kernel's. Another that cannot be read is found out when a character is wanted.
 func textAt(c *vm.CPU, addr uint64) (text, errno.Errno) {
 	b := guest{c.M.Mem}.span(addr, 2*maxString)
-	if len(b) == 0 && c.M.Mem.Find(addr) == nil && addr>>63 == 0 {
-		return text{}, errno.ERANGE
+	if len(b) == 0 {
+		if e := unreadable(c, addr); e == errno.ERANGE {
+			return text{}, e
+		}
 	}
 	return text{b}, 0
 }
@@ -88,9 +89,8 @@ func compareText(c *vm.CPU, args *[5]uint64, fold func(byte) byte) (uint64, erro
 		if !ok1 || !ok2 {
 			return errno.EFAULT.Neg(), nil
 		}
-		// char is signed where the kernel compares.
 		if c1, c2 = fold(c1), fold(c2); c1 != c2 {
-			return order(c1^0x80, c2^0x80), nil
+			return order(c1, c2), nil
 		}
 		if c1 == 0 {
 			return 0, nil

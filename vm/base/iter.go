@@ -94,7 +94,7 @@ func bitsNew(c *vm.CPU, args *[5]uint64) (uint64, error) {
 		}
 		if !read(g, addr, o.Bytes()) {
 			c.M.Mem.Free(o, c.Site())
-			return errno.EFAULT.Neg(), nil
+			return unreadable(c, addr).Neg(), nil
 		}
 		// An iterator that is not destroyed is a leak.
 		c.Acquire(o)

@@ -3,6 +3,7 @@ package base
 import (
 	"bytes"
 
+	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/vm"
 )
 
@@ -29,6 +30,20 @@ func (g guest) span(addr uint64, limit int) []byte {
 	}
 	b := o.Bytes()[off:hi]
 	return b[:min(len(b), limit)]
+}
+
+// firstKernelAddress is the lowest address that the kernel's memory can have
+// (x86-64 with four levels of page tables).
+const firstKernelAddress = 0xffff_8000_0000_0000
+
+// unreadable says why a program cannot read at addr: ERANGE for an address that
+// cannot be one of the kernel's, EFAULT for one that nothing is at. Guest
+// addresses are kernel addresses as long as they belong to something.
+func unreadable(c *vm.CPU, addr uint64) errno.Errno {
+	if addr < firstKernelAddress && c.M.Mem.Find(addr) == nil {
+		return errno.ERANGE
+	}
+	return errno.EFAULT
 }
 
 // read fills dst from addr, or reports false.

@@ -64,11 +64,11 @@ func findOrEnd(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	}, nil)
 }
 
-// findLast compares with the whole int that it is given, as a signed char.
+// findLast compares with the whole int that it is given.
 func findLast(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	last := errno.ENOENT.Neg()
 	return walk(c, args[0], math.MaxUint64, func(i int, ch byte) (uint64, bool) {
-		if int32(int8(ch)) == int32(args[1]) {
+		if int32(ch) == int32(args[1]) {
 			last = uint64(i)
 		}
 		return last, ch == 0
