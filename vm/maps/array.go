@@ -6,6 +6,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/kernel"
 	"github.com/bpfct/bpfct/vm"
 )
 
@@ -17,7 +18,7 @@ type array struct {
 	slab *slab
 }
 
-func checkArray(s *ebpf.MapSpec) error {
+func checkArray(_ *kernel.Profile, s *ebpf.MapSpec) error {
 	percpu := s.Type == ebpf.PerCPUArray
 	if err := checkFlags(s, NumaNode|Mmapable|accessMask|PreserveElems|InnerMap); err != nil {
 		return err

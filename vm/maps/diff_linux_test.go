@@ -178,3 +178,106 @@ func TestKernelHashes(t *testing.T) {
 		}
 	})
 }
+
+func TestKernelLPM(t *testing.T) {
+	onKernel(t)
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.Uint32Range(1, 5).Draw(t, "data size")
+		p := newPair(t, &ebpf.MapSpec{Type: ebpf.LPMTrie, KeySize: 4 + size, Flags: NoPrealloc,
+			ValueSize:  rapid.Uint32Range(1, 12).Draw(t, "value size"),
+			MaxEntries: rapid.Uint32Range(1, 20).Draw(t, "entries"),
+		}, 1)
+		if p != nil {
+			p.operate(func(t *rapid.T) []byte {
+				key := uint32Bytes(rapid.Uint32Range(0, size*8+1).Draw(t, "prefix length"))
+				for range size {
+					key = append(key, rapid.SampledFrom([]byte{0, 0x80, 0xc0, 0xff, 1, 0x81}).Draw(t, "data"))
+				}
+				return key
+			}, 80)
+		}
+	})
+}
+
+func TestKernelQueuesAndStacks(t *testing.T) {
+	onKernel(t)
+	rapid.Check(t, func(t *rapid.T) {
+		p := newPair(t, &ebpf.MapSpec{
+			Type:       rapid.SampledFrom([]ebpf.MapType{ebpf.Queue, ebpf.Stack}).Draw(t, "type"),
+			ValueSize:  rapid.Uint32Range(1, 12).Draw(t, "value size"),
+			MaxEntries: rapid.Uint32Range(1, 5).Draw(t, "entries"),
+		}, 1)
+		value := rapid.SliceOfN(rapid.Byte(), int(p.ours.Info().ValueSize), int(p.ours.Info().ValueSize))
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			flags := rapid.SampledFrom([]uint64{0, 0, 0, NoExist, Exist, Exist, 3, Lock, 8}).Draw(t, "flags")
+			switch rapid.IntRange(0, 5).Draw(t, "op") {
+			case 0, 1, 2:
+				p.update(nil, value.Draw(t, "value"), flags)
+			case 3:
+				p.lookup(nil, flags)
+			case 4:
+				p.take(nil, flags)
+			case 5:
+				p.del(nil)
+				p.next(nil)
+			}
+		}
+	})
+}
+
+func TestKernelBloomFilters(t *testing.T) {
+	onKernel(t)
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.IntRange(1, 20).Draw(t, "value size")
+		p := newPair(t, &ebpf.MapSpec{Type: ebpf.BloomFilter, ValueSize: uint32(size), Flags: ZeroSeed,
+			MaxEntries: rapid.Uint32Range(1, 60).Draw(t, "entries"), MapExtra: rapid.Uint64Range(0, 16).Draw(t, "functions"),
+		}, 1)
+		if p == nil {
+			return
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "pushes") {
+			v := make([]byte, size)
+			v[0] = rapid.Byte().Draw(t, "value")
+			p.update(nil, v, rapid.SampledFrom([]uint64{0, 0, 0, 1, 2, 4}).Draw(t, "flags"))
+		}
+		for i := range 256 {
+			v := make([]byte, size)
+			v[0] = byte(i)
+			p.same(fmt.Sprintf("query %x", v), p.ours.Query(v), p.kern.elem(cmdMapLookup, nil, v, 0))
+		}
+		p.del(nil)
+		p.next(nil)
+		p.take(nil, 0)
+	})
+}
+
+// TestKernelCreation compares which specs are refused, and how.
+func TestKernelCreation(t *testing.T) {
+	onKernel(t)
+	cpus := possibleCPUs(t)
+	var types []ebpf.MapType
+	for typ := ebpf.UnspecifiedMap; typ <= ebpf.Arena; typ++ {
+		if _, ok := makers[typ]; ok && typ != ebpf.PerfEventArray && typ != ebpf.CPUMap && typ != ebpf.ArrayOfMaps && typ != ebpf.HashOfMaps {
+			types = append(types, typ)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		spec := &ebpf.MapSpec{
+			Type:       rapid.SampledFrom(types).Draw(t, "type"),
+			KeySize:    rapid.SampledFrom([]uint32{0, 0, 1, 3, 4, 4, 4, 5, 8, 260, 261, 512, 4 << 20, 4<<20 - 52, 4<<20 - 56, 1<<32 - 1}).Draw(t, "key size"),
+			ValueSize:  rapid.SampledFrom([]uint32{0, 0, 1, 4, 4, 7, 8, 8, 64, 32 << 10, 32<<10 + 1, 4<<20 - 4, 4<<20 - 256 - 24, 4<<20 - 256 - 23, 4 << 20, 4<<20 + 1, 1 << 31, 1<<32 - 1}).Draw(t, "value size"),
+			MaxEntries: rapid.SampledFrom([]uint32{0, 1, 1, 1, 2, 3, 8, 4096, 4097, 12288}).Draw(t, "entries"),
+			MapExtra:   rapid.SampledFrom([]uint64{0, 0, 0, 0, 15, 16}).Draw(t, "extra"),
+		}
+		if rapid.Bool().Draw(t, "with flags") {
+			spec.Flags = 1<<rapid.IntRange(0, 20).Draw(t, "flag") | 1<<rapid.IntRange(0, 20).Draw(t, "flag")&rapid.Uint32().Draw(t, "or one")
+		}
+		if uint64(spec.MaxEntries)*uint64(spec.ValueSize+spec.KeySize) > 1<<26 {
+			spec.MaxEntries = 1
+		}
+		if spec.Flags&(1<<16|1<<17|1<<15|1<<5|1<<14) != 0 {
+			return // descriptors of tokens, BTF and build ids, which the spec cannot carry
+		}
+		newPair(t, spec, cpus)
+	})
+}

@@ -31,7 +31,4 @@ const (
 	kmallocMax = 4 << 20
 	// percpuMax is PCPU_MIN_UNIT_SIZE, the largest value of a per-CPU map.
 	percpuMax = 32 << 10
-	// htabElem is sizeof(struct htab_elem), which bounds key and value together.
-	htabElem = 48
-	pageSize = 4096
 )

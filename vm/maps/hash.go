@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/kernel"
 	"github.com/bpfct/bpfct/vm"
 )
 
@@ -40,9 +41,13 @@ type hash struct {
 	inner  []Map // by element, for a hash of maps
 }
 
-func checkHash(s *ebpf.MapSpec) error {
+func checkHash(p *kernel.Profile, s *ebpf.MapSpec) error {
 	percpu := s.Type == ebpf.PerCPUHash || s.Type == ebpf.LRUCPUHash
 	isLRU := s.Type == ebpf.LRUHash || s.Type == ebpf.LRUCPUHash
+	elem, err := p.Sizeof("htab_elem")
+	if err != nil {
+		return err
+	}
 	if err := checkFlags(s, NoPrealloc|NoCommonLRU|NumaNode|accessMask|ZeroSeed); err != nil {
 		return err
 	}
@@ -55,7 +60,7 @@ func checkHash(s *ebpf.MapSpec) error {
 		return bad("BPF_F_NUMA_NODE for a per-CPU map")
 	case s.MaxEntries == 0 || s.KeySize == 0 || s.ValueSize == 0:
 		return bad("entries, key size and value size must not be 0")
-	case uint64(s.KeySize)+uint64(s.ValueSize) >= kmallocMax-htabElem,
+	case uint64(s.KeySize)+uint64(s.ValueSize) >= uint64(kmallocMax-elem),
 		percpu && round8(s.ValueSize) > percpuMax,
 		s.MaxEntries > 1<<31:
 		return errno.E2BIG
@@ -97,7 +102,7 @@ func newHash(b *base, s *ebpf.MapSpec) (Map, error) {
 	}
 	h.slab.max = 0 // the map counts its elements itself
 	h.heads = make([]uint32, buckets)
-	h.setHashHandle(isLRU)
+	h.setHashHandle()
 	if h.prealloc {
 		h.next, h.hashes = make([]uint32, n), make([]uint32, n)
 		h.inner = h.makeInner(n)
@@ -128,8 +133,9 @@ func (h *hash) makeInner(n uint32) []Map {
 }
 
 // setHashHandle fills in what struct bpf_htab has beside struct bpf_map.
-func (h *hash) setHashHandle(isLRU bool) {
-	elem := htabElem + round8(h.info.KeySize)
+func (h *hash) setHashHandle() {
+	elem, _ := h.m.Profile.Sizeof("htab_elem") // checkHash has seen it
+	elem += round8(h.info.KeySize)
 	if h.percpu {
 		elem += 8
 	} else {

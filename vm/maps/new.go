@@ -9,6 +9,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/kernel"
 	"github.com/bpfct/bpfct/record"
 	"github.com/bpfct/bpfct/vm"
 )
@@ -16,7 +17,7 @@ import (
 // maker says how to make a type of map: check is what the kernel requires of the
 // numbers in the spec, make is the map itself on top of base.
 type maker struct {
-	check func(s *ebpf.MapSpec) error
+	check func(p *kernel.Profile, s *ebpf.MapSpec) error
 	make  func(b *base, s *ebpf.MapSpec) (Map, error)
 	// btf is what the type requires of key and value types.
 	btf func(s *ebpf.MapSpec) error
@@ -33,6 +34,10 @@ var makers = map[ebpf.MapType]maker{
 	ebpf.LRUHash:      {check: checkHash, make: newHash, btf: btfHash},
 	ebpf.LRUCPUHash:   {check: checkHash, make: newHash, btf: btfHash, percpu: true},
 	ebpf.ProgramArray: {check: checkRefArray, make: newProgArray, btf: btfNone},
+	ebpf.LPMTrie:      {check: checkLPM, make: newLPM, btf: btfLPM},
+	ebpf.Queue:        {check: checkQueue, make: newQueue, btf: btfNone},
+	ebpf.Stack:        {check: checkQueue, make: newQueue, btf: btfNone},
+	ebpf.BloomFilter:  {check: checkBloom, make: newBloom, btf: btfKeyless},
 }
 
 // New makes the map that spec describes, empty: its Contents are the caller's to
@@ -60,7 +65,7 @@ func create(m *vm.Machine, spec *ebpf.MapSpec, opts Options) (Map, error) {
 	if err := checkCommon(s); err != nil {
 		return nil, err
 	}
-	if err := mk.check(s); err != nil {
+	if err := mk.check(m.Profile, s); err != nil {
 		return nil, fmt.Errorf("%v: %w", s, err)
 	}
 	b := &base{m: m, opts: opts, info: Info{
@@ -235,6 +240,14 @@ func btfNone(*ebpf.MapSpec) error { return errno.ENOTSUPP }
 func btfHash(s *ebpf.MapSpec) error {
 	if isVoid(s.Key) {
 		return bad("no key type")
+	}
+	return nil
+}
+
+// btfLPM requires a struct as key.
+func btfLPM(s *ebpf.MapSpec) error {
+	if _, ok := btf.UnderlyingType(s.Key).(*btf.Struct); s.Key == nil || !ok {
+		return bad("key type %v is not a struct", s.Key)
 	}
 	return nil
 }

@@ -7,19 +7,20 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/kernel"
 )
 
 func uint32Bytes(v uint32) []byte { return binary.LittleEndian.AppendUint32(nil, v) }
 
 // checkRefArray is the kernel's check for arrays whose elements are references.
-func checkRefArray(s *ebpf.MapSpec) error {
+func checkRefArray(p *kernel.Profile, s *ebpf.MapSpec) error {
 	if s.ValueSize != 4 {
 		return bad("a reference has 4 bytes")
 	}
 	if s.Flags&(ReadOnlyProg|WriteOnlyProg) != 0 {
 		return bad("BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG are not for this type")
 	}
-	return checkArray(s)
+	return checkArray(p, s)
 }
 
 // refArray is an array of references to T. Each slot is atomic; there is no lock.
