@@ -192,18 +192,6 @@ func memoryTests() []opcodeTest {
 	return tests
 }
 
-// encoded gives the immediate to an atomic instruction, which cilium/ebpf keeps in
-// its opcode and forgets to write.
-func encoded(ins asm.Instruction) asm.Instruction {
-	ins.Constant = int64(ins.OpCode.AtomicOp() >> 8)
-	return ins
-}
-
-// storeImm also stores 64 bits, which asm.StoreImm does not.
-func storeImm(dst asm.Register, off int16, imm int32, size asm.Size) asm.Instruction {
-	return asm.Instruction{OpCode: asm.StoreImmOp(size), Dst: dst, Offset: off, Constant: int64(imm)}
-}
-
 // TestOpcodesAsKernel executes every opcode on every pair of edge values and on
 // random ones, here and on the kernel.
 func TestOpcodesAsKernel(t *testing.T) {
