@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
@@ -229,11 +230,10 @@ func (s *sharedBTF) linkKfuncs(p *ebpf.ProgramSpec, targets []target) ([]int32, 
 	for i := range p.Instructions {
 		ins := &p.Instructions[i]
 		if !ins.IsKfuncCall() {
-			if ins.IsLoadFromMap() || ins.IsLoadOfFunctionPointer() || !ins.OpCode.IsDWordLoad() || ins.Reference() == "" {
-				continue
+			if what := external(ins); what != "" {
+				return nil, fmt.Errorf("instruction %d: %s beside lists, trees or kptrs in map values: %w", i, what, ErrNotSupported)
 			}
-			return nil, fmt.Errorf("instruction %d: %s: kernel variables together with lists, trees or kptrs in map values: %w",
-				i, ins.Reference(), ErrNotSupported)
+			continue
 		}
 		module, id, err := findKfunc(ins.Reference(), targets)
 		if err != nil {
@@ -257,6 +257,19 @@ func (s *sharedBTF) linkKfuncs(p *ebpf.ProgramSpec, targets []target) ([]int32, 
 		ins.Offset = int16(index[module])
 	}
 	return fds, nil
+}
+
+// external names what only cilium/ebpf can resolve, "" for other instructions.
+func external(ins *asm.Instruction) string {
+	switch {
+	case !ins.OpCode.IsDWordLoad() || ins.IsLoadOfFunctionPointer():
+		return ""
+	case !ins.IsLoadFromMap() && ins.Reference() != "":
+		return "kernel symbol " + ins.Reference()
+	case ins.IsLoadFromMap() && ins.Reference() == "" && ins.Map() == nil && int32(ins.Constant) <= 0:
+		return "a variable of .kconfig"
+	}
+	return ""
 }
 
 func findKfunc(name string, targets []target) (module string, id btf.TypeID, err error) {

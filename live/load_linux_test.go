@@ -100,6 +100,11 @@ func TestSharedBTF(t *testing.T) {
 	if v.Err != nil && !strings.HasPrefix(v.Err.Error(), "program leak_object: load program: invalid argument: ") {
 		t.Errorf("leak_object's error reads %q", v.Err)
 	}
+	for program, what := range map[string]string{"version": ".kconfig", "symbol": "nf_conntrack_hash"} {
+		if v := coll.Verdicts[program]; v.Accepted || !errors.Is(v.Err, live.ErrNotSupported) || !strings.Contains(v.Err.Error(), what) || v.VerifierError() != nil {
+			t.Errorf("%s: %+v", program, v)
+		}
+	}
 	if info, err := coll.Maps[".data.A"].Info(); err != nil || info.Name != ".data.A" {
 		t.Errorf("the kernel calls .data.A %+v, %v", info, err)
 	}
@@ -128,6 +133,14 @@ func TestMapsAndVariables(t *testing.T) {
 		}
 		if res.Ret != 42 || skb.Priority != 6 || skb.Mark < 100 || skb.CB[0] != 2 || len(res.Data) != 64 {
 			t.Errorf("returned %d, context %+v, %d bytes", res.Ret, skb, len(res.Data))
+		}
+	}
+	for program, ok := range map[string]func(uint32) bool{
+		"version": func(n uint32) bool { return n >= 5<<16 },
+		"symbol":  func(n uint32) bool { return n <= 1 },
+	} {
+		if res, err := h.Run(coll.Programs[program], live.RunOptions{}); err != nil || !ok(res.Ret) {
+			t.Errorf("%s: %+v, %v", program, res, err)
 		}
 	}
 	u32 := func(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }

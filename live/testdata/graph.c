@@ -125,3 +125,19 @@ int leak_object(struct __sk_buff *skb)
 
 	return item ? item->key : 0;
 }
+
+extern int LINUX_KERNEL_VERSION __kconfig;
+
+SEC("tc")
+int version(struct __sk_buff *skb)
+{
+	return LINUX_KERNEL_VERSION;
+}
+
+extern void nf_conntrack_hash __ksym __weak;
+
+SEC("tc")
+int symbol(struct __sk_buff *skb)
+{
+	return &nf_conntrack_hash != NULL;
+}

@@ -78,3 +78,19 @@ int count(struct __sk_buff *skb)
 	bpf_tail_call(skb, &jumps, 1);
 	return 7;
 }
+
+extern int LINUX_KERNEL_VERSION __kconfig;
+
+SEC("tc")
+int version(struct __sk_buff *skb)
+{
+	return LINUX_KERNEL_VERSION;
+}
+
+extern void init_net __ksym __weak;
+
+SEC("tc")
+int symbol(struct __sk_buff *skb)
+{
+	return &init_net != NULL;
+}
