@@ -36,10 +36,10 @@ type ngSource struct {
 		binary.ByteOrder
 		binary.AppendByteOrder
 	}
-	ifaces  int    // in this section
-	snap    uint32 // of its first interface, 0 for no limit
-	packets int    // handed on
-	number  int    // of the packet that the current block is or comes before
+	names   []string // of the interfaces of this section
+	snap    uint32   // of its first interface, 0 for no limit
+	packets int      // handed on
+	number  int      // of the packet that the current block is or comes before
 	start   int64
 	pending []byte
 	buf     []byte
@@ -89,19 +89,19 @@ func (s *ngSource) next() (Packet, error) {
 			p.LinkType = LinkType(l)
 		}
 	}
-	if i, err := s.out.Interface(ci.InterfaceIndex); err == nil {
-		p.InterfaceName = i.Name
+	if ci.InterfaceIndex < len(s.names) {
+		p.InterfaceName = s.names[ci.InterfaceIndex]
 	}
 	return p, nil
 }
 
 // wrong is an error about the current block.
 func (s *ngSource) wrong(format string, args ...any) error {
-	return &CaptureError{Packet: s.packets + 1, Offset: s.start, Reason: fmt.Sprintf(format, args...)}
+	return &CaptureError{Packet: s.number, Offset: s.start, Reason: fmt.Sprintf(format, args...)}
 }
 
 func (s *ngSource) cutOff(err error) error {
-	return s.in.broken(s.packets+1, s.start, "the block", err)
+	return s.in.broken(s.number, s.start, "the block", err)
 }
 
 // block reads the next block. What is handed on of it is in pending, which
@@ -189,7 +189,7 @@ func (s *ngSource) header(typ, total uint32) (keep bool, err error) {
 			return false, s.wrong("section is of version %d.%d, want 1.0", major, minor)
 		}
 		s.order.PutUint16(s.buf[14:], 0) // 1.2 is the same (it was written by mistake)
-		s.ifaces = 0
+		s.names = nil
 		return true, nil
 	case ngInterface:
 		return true, s.interfaceBlock(total)
@@ -204,27 +204,32 @@ func (s *ngSource) interfaceBlock(total uint32) error {
 	switch {
 	case total > ngMaxHeader:
 		return s.wrong("interface description of %d bytes", total)
-	case s.ifaces == ngMaxInterfaces:
+	case len(s.names) == ngMaxInterfaces:
 		return s.wrong("more than %d interfaces", ngMaxInterfaces)
 	}
 	if err := s.more(max(int(total)-4, 16), total); err != nil {
 		return err
 	}
+	name := ""
 	opts := s.buf[16:]
 	for len(opts) > 0 {
 		n := (int(s.order.Uint16(opts[2:])) + 3) &^ 3
 		if n > len(opts)-4 {
 			return s.wrong("option %d of an interface is longer than its block", s.order.Uint16(opts))
 		}
-		if s.order.Uint16(opts) == 0 {
+		code := s.order.Uint16(opts)
+		if code == 0 {
 			break
+		}
+		if code == 2 {
+			name = string(opts[4 : 4+s.order.Uint16(opts[2:])])
 		}
 		opts = opts[4+n:]
 	}
-	if s.ifaces == 0 {
+	if len(s.names) == 0 {
 		s.snap = s.order.Uint32(s.buf[12:])
 	}
-	s.ifaces++
+	s.names = append(s.names, name)
 	return nil
 }
 
@@ -254,8 +259,8 @@ func (s *ngSource) packetBlock(typ, total uint32) error {
 		n, orig = s.order.Uint32(s.buf[20:]), s.order.Uint32(s.buf[24:])
 	}
 	switch {
-	case iface < 0 || iface >= s.ifaces:
-		return s.wrong("packet of interface %d, the section has %d", iface, s.ifaces)
+	case iface < 0 || iface >= len(s.names):
+		return s.wrong("packet of interface %d, the section has %d", iface, len(s.names))
 	case n > MaxFrame:
 		return s.wrong("captured length %d is more than %d", n, MaxFrame)
 	case n > orig:

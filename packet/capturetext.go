@@ -73,8 +73,11 @@ func (s *textSource) next() (Packet, error) {
 
 // packet reads a line. Data is nil if there is no packet in it.
 func (s *textSource) packet(line string) (Packet, error) {
+	if s.line == 1 {
+		line = strings.TrimPrefix(line, "\ufeff")
+	}
 	text := stripComment(line)
-	word := strings.TrimLeft(text, " \t\ufeff")
+	word := strings.TrimLeft(text, " \t")
 	rest := word
 	if i := strings.IndexAny(word, " \t\r\n"); i >= 0 {
 		word, rest = word[:i], word[i:]
