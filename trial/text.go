@@ -51,8 +51,67 @@ type TextOptions struct {
 	// Entries shows the connections, Maps the elements of maps, Variables the
 	// globals.
 	Entries, Maps, Variables bool
-	// Trace shows fault reports in full.
+	// Verbose shows fault reports in full.
 	Verbose bool
+	// Color marks faults and verdicts for a terminal.
+	Color bool
+}
+
+// paint is text in a terminal's colour.
+func paint(on bool, code, text string) string {
+	if !on {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// The colours, as SGR parameters.
+const (
+	red    = "31;1"
+	green  = "32"
+	yellow = "33"
+	bold   = "1"
+)
+
+// verdictColor tells dropped packets from those that go on.
+func verdictColor(t ebpf.ProgramType, ret uint32) string {
+	if Dropped(t, ret) {
+		return yellow
+	}
+	return green
+}
+
+// Faults is how many runs the sanitizer stopped.
+func (r *Report) Faults() (n int) {
+	for _, p := range r.Programs {
+		for _, run := range p.Runs {
+			if run.Err != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// WriteDifferences writes what Compare found, for people; report is one of the two.
+func WriteDifferences(w io.Writer, diffs []Difference, report *Report, color bool) error {
+	var b strings.Builder
+	runs := 0
+	for _, p := range report.Programs {
+		runs += len(p.Runs)
+	}
+	scope := fmt.Sprintf("%d programs, %d runs, %d maps, %d connections",
+		len(report.Programs), runs, len(report.Maps), len(report.Entries))
+	if len(diffs) == 0 {
+		fmt.Fprintf(&b, "%s: %s\n", paint(color, green, "equal"), scope)
+	} else {
+		fmt.Fprintf(&b, "%s in %d places: %s\n", paint(color, red, "different"), len(diffs), scope)
+	}
+	for _, d := range diffs {
+		fmt.Fprintf(&b, "%s\n  bpfct  %s\n  kernel %s\n", paint(color, bold, d.Where), orNothing(d.A), orNothing(d.B))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // maxItems is how many elements of a map, or of anything else that may be large,
@@ -64,7 +123,7 @@ func (r *Report) WriteText(w io.Writer, opts TextOptions) error {
 	var b strings.Builder
 	for i := range r.Programs {
 		p := &r.Programs[i]
-		fmt.Fprintf(&b, "program %s (%s)\n", p.Program, typeName(p.Type))
+		fmt.Fprintf(&b, "program %s (%s)\n", paint(opts.Color, bold, p.Program), typeName(p.Type))
 		for j := range p.Runs {
 			writeRun(&b, p.Type, j+1, len(p.Runs), &p.Runs[j], opts)
 		}
@@ -109,10 +168,10 @@ func writeRun(b *strings.Builder, t ebpf.ProgramType, n, of int, r *Run, opts Te
 		if opts.Verbose {
 			text = fmt.Sprintf("%+v", unwrapFault(r.Err))
 		}
-		fmt.Fprintf(b, "%sFAULT %s\n", label, strings.ReplaceAll(text, "\n", "\n"+pad))
+		fmt.Fprintf(b, "%s%s %s\n", label, paint(opts.Color, red, "FAULT"), strings.ReplaceAll(text, "\n", "\n"+pad))
 		return
 	}
-	fmt.Fprintf(b, "%sret  %s", label, Verdict(t, r.Retval))
+	fmt.Fprintf(b, "%sret  %s", label, paint(opts.Color, verdictColor(t, r.Retval), Verdict(t, r.Retval)))
 	if r.Redirect != 0 {
 		fmt.Fprintf(b, " to device %d", r.Redirect)
 	}

@@ -1,0 +1,17 @@
+package main
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// color reports whether w is a terminal that may be written to in colour.
+func color(w io.Writer) bool {
+	if _, no := os.LookupEnv("NO_COLOR"); no {
+		return false
+	}
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+}

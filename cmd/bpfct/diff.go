@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bpfct/bpfct/trial"
+)
+
+func newDiff() *cobra.Command {
+	var plan planFlags
+	var host hostFlags
+	var ignore []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "diff OBJ",
+		Short: "Run programs on bpfct and on the running kernel, and compare",
+		Long: `Diff runs the same programs on the same packets twice: on bpfct, and on the
+running kernel by BPF_PROG_TEST_RUN in a network namespace of its own, which is gone
+afterwards. It prints what differs: verdicts, packets by field, variables, maps,
+connections. The kernel side needs root and a kernel with the conntrack kfuncs; where
+something is missing diff says what.
+
+Exit code 0 when both agree, 1 when they differ, 2 when one side could not run.`,
+		Example: `  sudo bpfct diff nat.bpf.o --program nat_egress --packets in.pcap
+  sudo bpfct diff nat.bpf.o --ignore last_seen --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, inputErr := plan.plan(args[0])
+			if inputErr != nil && (p == nil || len(p.Packets) == 0) {
+				return inputErr
+			}
+			host.applyStamps(p)
+			opts, err := host.options()
+			if err != nil {
+				return err
+			}
+			h, err := p.NewHost(opts)
+			if err != nil {
+				return err
+			}
+			ours, err := p.Run(h)
+			if err != nil {
+				return fmt.Errorf("on bpfct: %w", errors.Join(inputErr, err))
+			}
+			kernels, err := p.RunKernel()
+			if err != nil {
+				return fmt.Errorf("on the kernel: %w", errors.Join(inputErr, err))
+			}
+			diffs := trial.Compare(ours, kernels, trial.CompareOptions{Ignore: ignore})
+			w := cmd.OutOrStdout()
+			if asJSON {
+				e := json.NewEncoder(w)
+				e.SetIndent("", "  ")
+				if err := e.Encode(struct {
+					Equal       bool               `json:"equal"`
+					Differences []trial.Difference `json:"differences"`
+					Bpfct       *trial.Report      `json:"bpfct"`
+					Kernel      *trial.Report      `json:"kernel"`
+				}{len(diffs) == 0, append([]trial.Difference{}, diffs...), ours, kernels}); err != nil {
+					return err
+				}
+			} else if err := trial.WriteDifferences(w, diffs, ours, color(w)); err != nil {
+				return err
+			}
+			if inputErr != nil {
+				return inputErr
+			}
+			if len(diffs) > 0 {
+				return &exitError{exitDifferent, nil}
+			}
+			return nil
+		},
+	}
+	plan.add(cmd.Flags())
+	host.add(cmd)
+	cmd.Flags().StringArrayVar(&ignore, "ignore", nil, "variable or map that is not compared: one that holds times, addresses or random numbers")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: the differences and both reports")
+	return cmd
+}
