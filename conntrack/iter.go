@@ -35,12 +35,15 @@ func (t *Table) All() iter.Seq[Conn] {
 	}
 }
 
-// Snapshots is [Table.All] with each connection read at once.
+// Snapshots is [Table.All] with each connection read at once. The reader's own
+// reference is not counted in Use.
 func (t *Table) Snapshots() iter.Seq[Snapshot] {
 	return func(yield func(Snapshot) bool) {
 		for c := range t.All() {
-			if s, ok := c.Snapshot(); ok && !yield(s) {
-				return
+			if s, ok := c.Snapshot(); ok {
+				if s.Use--; !yield(s) {
+					return
+				}
 			}
 		}
 	}

@@ -29,27 +29,27 @@ func sameStamps(a, b *oracle.Results) {
 
 // compare performs ops on both sides and says where they differ.
 func compare(k *oracle.Kernel, p *performer, ops []oracle.Op) error {
-	before := k.Stats()
+	before, ours := k.Stats(), p.t.Stats()
 	want := k.Run(ops)
 	after := k.Stats()
 	for i := range ops {
 		p.clock.j.Store(want[i].Jiffies0)
 		got := p.do(&ops[i], &want[i])
 		sameStamps(&want[i], &got)
-		if d := cmp.Diff(want[i], got); d != "" {
-			return fmt.Errorf("operation %d of %d:\n%s\n(-kernel +ours)\n%s", i, len(ops), describe(&ops[i]), d)
+		if want[i] != got {
+			return fmt.Errorf("operation %d of %d:\n%s\n(-kernel +ours)\n%s", i, len(ops), describe(&ops[i]), cmp.Diff(want[i], got))
 		}
 	}
 	st := p.t.Stats()
 	for _, c := range []struct {
 		name string
 		got  uint32
-	}{{"insert", st.Insert}, {"found", st.Found}, {"early_drop", st.EarlyDrop}, {"insert_failed", st.InsertFailed}, {"drop", st.Drop}} {
+	}{{"insert", st.Insert - ours.Insert}, {"found", st.Found - ours.Found}, {"early_drop", st.EarlyDrop - ours.EarlyDrop}, {"insert_failed", st.InsertFailed}, {"drop", st.Drop}} {
 		if want := after[c.name] - before[c.name]; want != c.got {
 			return fmt.Errorf("counter %s: kernel %d, ours %d", c.name, want, c.got)
 		}
 	}
-	return nil
+	return check(p.t)
 }
 
 func describe(o *oracle.Op) string {

@@ -325,6 +325,7 @@ u32 bench_n = 0;       /* runs so far */
 u32 bench_mask = 0;    /* lookups choose among mask + 1 */
 u32 bench_found = 0;
 u32 bench_failed = 0;
+u32 bench_status = 0;  /* of those inserted */
 
 static __always_inline void bench_tuple(u32 *t, u32 n)
 {
@@ -348,6 +349,8 @@ int bench_insert(struct __sk_buff *skb)
 		return 0;
 	}
 	bpf_ct_set_timeout(in, 3600000);
+	if (bench_status)
+		bpf_ct_set_status(in, bench_status);
 	ct = bpf_ct_insert_entry(in);
 	if (ct)
 		bpf_ct_release(ct);

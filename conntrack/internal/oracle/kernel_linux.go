@@ -128,6 +128,21 @@ func (k *Kernel) Run(ops []Op) []Results {
 	return res
 }
 
+// Fill inserts n connections with status, those that BenchInsert makes.
+func (k *Kernel) Fill(n int, status uint32) {
+	k.tb.Helper()
+	for name, v := range map[string]uint32{"bench_status": status, "bench_n": 0, "bench_failed": 0} {
+		if err := k.coll.Variables[name].Set(v); err != nil {
+			k.tb.Fatal(err)
+		}
+	}
+	k.test("bench_insert", n)
+	var failed uint32
+	if err := k.coll.Variables["bench_failed"].Get(&failed); err != nil || failed != 0 {
+		k.tb.Fatalf("filling with %d: %d refused, %v", n, failed, err)
+	}
+}
+
 // BenchInsert inserts n connections and says how long one took, and how many
 // were refused.
 func (k *Kernel) BenchInsert(n int) (time.Duration, uint32) {

@@ -5,6 +5,8 @@
 // An [Op] and its [Results] are laid out as in interp.bpf.c, byte for byte.
 package oracle
 
+import "fmt"
+
 // Which parts of a [Spec] count.
 const (
 	DoTimeout = 1 << iota // Timeout before insert
@@ -50,6 +52,41 @@ type Spec struct {
 type Op struct {
 	Kind uint32
 	A, B Spec
+}
+
+// GoString is short: a generated sequence has many of them.
+func (o Op) GoString() string {
+	s := fmt.Sprintf("{%d %#v", o.Kind, o.A)
+	if o.Kind >= OpPair {
+		s += fmt.Sprintf(" %#v", o.B)
+	}
+	return s + "}"
+}
+
+// GoString is short.
+func (s Spec) GoString() string {
+	n := 12
+	if s.V6 != 0 {
+		n = 36
+	}
+	out := fmt.Sprintf("%x/%d", s.Tuple[:n], s.Proto)
+	if s.ZoneID != 0 || s.ZoneDir != 0 {
+		out += fmt.Sprintf(" zone %d/%d", s.ZoneID, s.ZoneDir)
+	}
+	for i, w := range []struct {
+		name string
+		v    uint32
+	}{{"timeout", s.Timeout}, {"status", s.Status}, {"mark", s.Mark}, {}, {}, {}, {"timeout2", s.Timeout2}, {"status2", s.Status2}, {"mark2", s.Mark2}} {
+		if s.Flags>>i&1 != 0 && w.name != "" {
+			out += fmt.Sprintf(" %s %#x", w.name, w.v)
+		}
+	}
+	for i, n := range s.NAT {
+		if s.Flags&(DoNAT0<<i) != 0 {
+			out += fmt.Sprintf(" nat%d %x:%d", n.Manip, n.Addr, n.Port)
+		}
+	}
+	return out
 }
 
 // View is what a program reads of a struct nf_conn.
