@@ -26,6 +26,7 @@ type header struct {
 	HZ          int               `json:"hz"`
 	Base        string            `json:"base"`
 	Limits      *Limits           `json:"limits"`
+	Measured    ProgramSet        `json:"measured"`
 	Conntrack   *Conntrack        `json:"conntrack"`
 	Destructors map[string]string `json:"destructors"`
 	// Structs are laid out otherwise than in the BTF of the base.
@@ -55,7 +56,7 @@ func readProfile(fsys fs.FS, dir string) (*Profile, error) {
 	}
 	p := &Profile{
 		Name: h.Name, Title: h.Title, Version: h.Version, HZ: h.HZ,
-		Destructors: h.Destructors, dir: dir, patch: h.Structs,
+		Measured: h.Measured, Destructors: h.Destructors, dir: dir, patch: h.Structs,
 	}
 	if h.Base != "" {
 		p.base = &Profile{Name: h.Base} // replaced by finish
@@ -88,6 +89,9 @@ func (p *Profile) finish(fsys fs.FS, byName map[string]*Profile) error {
 		}
 		if p.Limits == (Limits{}) {
 			p.Limits = base.Limits
+		}
+		if p.Measured == 0 {
+			p.Measured = base.Measured
 		}
 		d := maps.Clone(base.Destructors)
 		if d == nil {

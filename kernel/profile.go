@@ -29,6 +29,9 @@ type Profile struct {
 	Limits Limits
 	// Conntrack is what differs between versions in the conntrack kfuncs.
 	Conntrack Conntrack
+	// Measured are the program types that the kernel was asked about. Of others
+	// (ext, and those that it was built without) [Prototype.Programs] says no.
+	Measured ProgramSet
 	// Destructors has, for each kernel type that a map may hold as a kptr, the
 	// function that gives it up when the map goes.
 	Destructors map[string]string
@@ -45,28 +48,26 @@ type Profile struct {
 	fields    sync.Map // fieldKey to fieldResult
 }
 
-// Limits are sizes that the kernel does not let a program exceed.
+// Limits are sizes that the kernel does not let a program or a map exceed. A
+// test asks the kernel for each.
 type Limits struct {
-	Instructions     int `json:"instructions"`      // in one program (BPF_MAXINSNS for the privileged: the complexity limit)
-	Processed        int `json:"processed"`         // instructions that the verifier looks at
-	Stack            int `json:"stack"`             // bytes of one frame, and of all frames of a call chain
-	Frames           int `json:"frames"`            // of a call chain
-	Subprograms      int `json:"subprograms"`       // of a program
-	TailCalls        int `json:"tail_calls"`        // in a row
-	FunctionArgs     int `json:"function_args"`     // in registers
-	Maps             int `json:"maps"`              // used by one program
-	Kfuncs           int `json:"kfuncs"`            // distinct ones called by one program
-	LoopIterations   int `json:"loop_iterations"`   // of bpf_loop
-	MapFields        int `json:"map_fields"`        // special fields in a map value
-	HashKey          int `json:"hash_key"`          // bytes of the key of a hash map
-	LPMKey           int `json:"lpm_key"`           // bytes of the data of the key of an LPM trie
-	PerCPUValue      int `json:"percpu_value"`      // bytes of a per-CPU map's value
-	RingbufRecord    int `json:"ringbuf_record"`    // bytes of a record
-	TailCallOnFrames int `json:"tail_call_stack"`   // bytes of stack above which subprograms may not tail call
-	TimerValue       int `json:"timer_value"`       // size of struct bpf_timer
-	TestRunBytes     int `json:"test_run_bytes"`    // smallest packet of BPF_PROG_TEST_RUN
-	TracePrintkArgs  int `json:"trace_printk_args"` // of bpf_trace_printk
-	VPrintkData      int `json:"vprintk_data"`      // bytes of the arguments of bpf_trace_vprintk, bpf_snprintf, bpf_seq_printf
+	Instructions    int `json:"instructions"`      // of one program, as a privileged user
+	Processed       int `json:"processed"`         // instructions that the verifier looks at
+	Stack           int `json:"stack"`             // bytes of the frames of a call chain
+	TailCallStack   int `json:"tail_call_stack"`   // bytes of stack above which a function may not call another that tail calls
+	Frames          int `json:"frames"`            // of a call chain
+	Subprograms     int `json:"subprograms"`       // of a program
+	TailCalls       int `json:"tail_calls"`        // in a row
+	Maps            int `json:"maps"`              // used by one program
+	Kfuncs          int `json:"kfuncs"`            // different ones called by one program
+	LoopIterations  int `json:"loop_iterations"`   // of bpf_loop
+	MapFields       int `json:"map_fields"`        // special fields in a map's value
+	HashElement     int `json:"hash_element"`      // bytes of key and value of a hash map, together less than this
+	LPMKey          int `json:"lpm_key"`           // bytes of the data in the key of an LPM trie
+	PerCPUValue     int `json:"percpu_value"`      // bytes of a per-CPU map's value
+	RingbufRecord   int `json:"ringbuf_record"`    // bytes of a record
+	TracePrintkArgs int `json:"trace_printk_args"` // values of bpf_trace_printk
+	VPrintkData     int `json:"vprintk_data"`      // bytes of the values of bpf_trace_vprintk, bpf_snprintf, bpf_seq_printf
 }
 
 // Conntrack is what differs between versions in the conntrack kfuncs.

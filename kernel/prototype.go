@@ -118,7 +118,7 @@ type Prototype struct {
 	// Kind tells a helper from a kfunc.
 	Kind Kind `json:"-"`
 	// Name is the full name: "bpf_map_lookup_elem".
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 	// ID is the number in enum bpf_func_id of a helper, 0 for a kfunc, whose
 	// BTF ID is [Profile.KfuncID].
 	ID int32 `json:"id,omitempty"`

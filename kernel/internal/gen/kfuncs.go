@@ -85,7 +85,7 @@ func kfuncArg(fn string, param btf.FuncParam, next string) kernel.Arg {
 		a.Type = kernel.ArgConstStr
 	case has("__irq_flag"):
 		a.Type = kernel.ArgIRQFlag
-	case isCtx(fn, param.Name, name):
+	case isCtx(name):
 		a.Type = kernel.ArgCtx
 	case name == "bpf_dynptr" || name == "bpf_dynptr_kern":
 		a.Type = kernel.ArgDynptr
@@ -118,6 +118,14 @@ func kfuncArg(fn string, param btf.FuncParam, next string) kernel.Arg {
 	default:
 		a.Type = kernel.ArgMem | kernel.ArgFixedSize
 	}
+	if a.Type.Base() == kernel.ArgDynptr {
+		switch fn {
+		case "bpf_dynptr_from_skb", "bpf_dynptr_from_skb_meta":
+			a.Type |= kernel.ArgDynptrSkb
+		case "bpf_dynptr_from_xdp":
+			a.Type |= kernel.ArgDynptrXDP
+		}
+	}
 	if has("__uninit") {
 		a.Type |= kernel.ArgUninit
 	}
@@ -130,14 +138,13 @@ func kfuncArg(fn string, param btf.FuncParam, next string) kernel.Arg {
 	return a
 }
 
-// isCtx tells the context argument, which the verifier knows by the type of
-// the calling program.
-func isCtx(fn, arg, typ string) bool {
+// isCtx tells the context argument: the verifier knows it by the struct that a
+// program of its type is declared with.
+func isCtx(typ string) bool {
 	switch typ {
-	case "__sk_buff", "xdp_md", "bpf_sock_addr", "bpf_sock_ops", "bpf_nf_ctx":
+	case "__sk_buff", "xdp_md", "bpf_sock", "bpf_sock_addr", "bpf_sock_ops", "bpf_sockopt", "bpf_sysctl",
+		"bpf_sk_lookup", "bpf_nf_ctx", "sk_msg_md", "sk_reuseport_md", "bpf_perf_event_data":
 		return true
-	case "sk_buff", "xdp_buff", "bpf_sock_addr_kern", "bpf_sock_ops_kern":
-		return strings.Contains(arg, "ctx") || fn == "bpf_dynptr_from_skb" || fn == "bpf_dynptr_from_xdp"
 	}
 	return false
 }
@@ -158,6 +165,29 @@ func structName(t btf.Type) string {
 	return ""
 }
 
+// retOverride are the results that the verifier knows by the kfunc and not by
+// its declaration.
+var retOverride = map[string]kernel.RetType{
+	"bpf_obj_new_impl":          kernel.RetAlloc,
+	"bpf_percpu_obj_new_impl":   kernel.RetAlloc,
+	"bpf_refcount_acquire_impl": kernel.RetAlloc,
+	"bpf_list_pop_front":        kernel.RetAlloc,
+	"bpf_list_pop_back":         kernel.RetAlloc,
+	"bpf_rbtree_remove":         kernel.RetAlloc,
+	"bpf_list_front":            kernel.RetAlloc | kernel.RetNonOwning,
+	"bpf_list_back":             kernel.RetAlloc | kernel.RetNonOwning,
+	"bpf_rbtree_first":          kernel.RetAlloc | kernel.RetNonOwning,
+	"bpf_rbtree_root":           kernel.RetAlloc | kernel.RetNonOwning,
+	"bpf_rbtree_left":           kernel.RetAlloc | kernel.RetNonOwning,
+	"bpf_rbtree_right":          kernel.RetAlloc | kernel.RetNonOwning,
+	"bpf_cast_to_kern_ctx":      kernel.RetBTFID | kernel.RetTrusted,
+	"bpf_rdonly_cast":           kernel.RetBTFID | kernel.RetUntrusted,
+	"bpf_get_kmem_cache":        kernel.RetBTFID | kernel.RetUntrusted,
+	"bpf_dynptr_slice":          kernel.RetDynptrMem | kernel.RetReadOnly,
+	"bpf_dynptr_slice_rdwr":     kernel.RetDynptrMem,
+	"bpf_throw":                 kernel.RetNever,
+}
+
 func kfuncReturn(fn string, t btf.Type) kernel.Return {
 	r := kernel.Return{C: cType(t)}
 	switch u := btf.UnderlyingType(t).(type) {
@@ -176,15 +206,14 @@ func kfuncReturn(fn string, t btf.Type) kernel.Return {
 	default:
 		r.Type = kernel.RetInteger
 	}
-	switch fn {
-	case "bpf_obj_new_impl", "bpf_percpu_obj_new_impl", "bpf_refcount_acquire_impl":
-		r.Type = kernel.RetAlloc
-	case "bpf_dynptr_slice":
-		r.Type = kernel.RetDynptrMem | kernel.RetReadOnly
-	case "bpf_dynptr_slice_rdwr":
-		r.Type = kernel.RetDynptrMem
-	case "bpf_throw":
-		r.Type = kernel.RetNever
+	switch {
+	case retOverride[fn] != 0:
+		r.Type = retOverride[fn]
+	case r.Type == kernel.RetMem && r.Size > 0:
+		// Memory that no argument gives the size of is read-only.
+		r.Type |= kernel.RetReadOnly
+	case strings.HasPrefix(fn, "bpf_iter_") && strings.HasSuffix(fn, "_next") && r.Type == kernel.RetBTFID:
+		r.Type |= kernel.RetTrusted
 	}
 	return r
 }

@@ -154,7 +154,10 @@ func measureKfuncs(spec *btf.Spec, kfuncs []*kernel.Prototype, data []byte, cont
 
 // finishKfunc derives from the flags what the verifier makes of them.
 func finishKfunc(k *kernel.Prototype) {
-	if k.Flags.Has(kernel.RetNull) {
+	if k.Name == "bpf_xdp_pull_data" {
+		k.Flags |= kernel.ChangesPacket
+	}
+	if k.Flags.Has(kernel.RetNull) && k.Return.Type.Base() != kernel.RetInteger {
 		k.Return.Type |= kernel.RetMaybeNull
 	}
 	if k.Flags.Has(kernel.Release) {

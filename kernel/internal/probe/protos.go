@@ -24,9 +24,9 @@ type HelperProto struct {
 
 // layout is where the members of the kernel's tables lie, by its BTF.
 type layout struct {
-	size                                           uint32
+	size                                            uint32
 	gpl, pkt, sleep, fast, ret, arg, id, rid, allow uint32
-	argNames, retNames, flagBits                   map[uint32]string
+	argNames, retNames, flagBits                    map[uint32]string
 }
 
 func readLayout(spec *btf.Spec) (*layout, error) {
@@ -283,4 +283,3 @@ func isSet(pairs []byte, ids map[uint32]string) bool {
 	}
 	return known
 }
-
