@@ -3,7 +3,9 @@ package live
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/cilium/ebpf"
 
@@ -79,7 +81,8 @@ type Verdict struct {
 	Err error
 	// Errno is the number that the kernel refused it with, 0 if it did not.
 	Errno errno.Errno
-	// Log are the verifier's lines, without the summary's timing.
+	// Log are the verifier's lines, without the one that tells the time it
+	// took, which differs from run to run.
 	Log []string
 	// Processed is the number of instructions that the verifier went through
 	// as its summary says; 0 without a log.
@@ -93,6 +96,28 @@ func (v *Verdict) VerifierError() *ebpf.VerifierError {
 		return ve
 	}
 	return nil
+}
+
+// Reason is the last of the verifier's lines before its summary, which says
+// what was wrong with a program that it refused; "" without a log.
+func (v *Verdict) Reason() string {
+	for i := len(v.Log) - 1; i >= 0; i-- {
+		line := strings.TrimSpace(v.Log[i])
+		if line != "" && !processedLine.MatchString(line) && !strings.HasPrefix(line, "stack depth ") {
+			return line
+		}
+	}
+	return ""
+}
+
+// logLines splits a log and leaves out the time.
+func logLines(log string) []string {
+	if log = strings.TrimRight(log, "\n"); log == "" {
+		return nil
+	}
+	return slices.DeleteFunc(strings.Split(log, "\n"), func(l string) bool {
+		return strings.HasPrefix(l, "verification time ")
+	})
 }
 
 var processedLine = regexp.MustCompile(`^processed (\d+) insns`)

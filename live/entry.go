@@ -37,12 +37,12 @@ type Entry struct {
 	Zone uint16
 	// Status has the IPS_ bits.
 	Status uint32
-	// Timeout is what is left in seconds. The kernel does not tell it of an
-	// entry with IPS_FIXED_TIMEOUT cleared away; it is 0 then.
+	// Timeout is what is left in seconds, rounded down; 0 also for an
+	// offloaded entry, of which the kernel does not tell it.
 	Timeout uint32
 	Mark    uint32
 	ID      uint32
-	// Use is the reference count, which includes the dump's own.
+	// Use is the reference count, 1 for one that only the table holds.
 	Use        uint32
 	OrigCount  Counter
 	ReplyCount Counter

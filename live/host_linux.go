@@ -17,7 +17,7 @@ import (
 // Host is a set of network namespaces in the kernel, one main one in which
 // programs run unless said otherwise, and any others by name. Its methods
 // may be called from several goroutines; each namespace does one thing at a
-// time.
+// time. A Host that is not closed keeps its threads until the process ends.
 type Host struct {
 	*Netns
 	named map[string]*Netns // immutable
@@ -184,8 +184,8 @@ func (ns *Netns) NewMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 }
 
 // Do runs f on the namespace's thread: what f opens or asks the kernel by
-// itself is of this namespace. f must not call methods of the Netns or keep
-// goroutines of its own from returning.
+// itself is of this namespace, and so is a process that it starts. f may call
+// methods of the Netns. Goroutines that f starts are not in the namespace.
 func (ns *Netns) Do(f func() error) error { return ns.thread.do(f) }
 
 func (ns *Netns) setSysctls(o NamespaceOptions) error {

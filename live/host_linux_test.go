@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	mdnetlink "github.com/mdlayher/netlink"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/bpfct/bpfct/internal/testkernel"
@@ -210,6 +211,9 @@ func TestCloseLeavesNothing(t *testing.T) {
 			t.Fatalf("namespace %d is still there: %v", i, err)
 		}
 	}
+	if err := h.Do(func() error { return nil }); !errors.Is(err, live.ErrClosed) {
+		t.Errorf("Do after Close: %v", err)
+	}
 	if _, err := h.Entries(); !errors.Is(err, live.ErrClosed) {
 		t.Errorf("Entries after Close: %v", err)
 	}
@@ -241,7 +245,11 @@ func TestKillLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone := watch(t, watcher, strings.TrimSpace(path), 4003)
+	path = strings.TrimSpace(path)
+	if pid := strconv.Itoa(cmd.Process.Pid); strings.Contains(path, "/"+pid+"/task/"+pid+"/") {
+		t.Errorf("the namespace is on the process's first thread: %s", path)
+	}
+	gone := watch(t, watcher, path, 4003)
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -343,5 +351,48 @@ func TestAvailable(t *testing.T) {
 	}
 	if _, err := live.NewHost(live.Options{}); !errors.Is(err, live.ErrNotSupported) {
 		t.Errorf("NewHost: %v", err)
+	}
+}
+
+func TestDoWithinDo(t *testing.T) {
+	h := newHost(t, live.Options{Namespaces: []live.NamespaceOptions{{Name: "other"}}})
+	err := h.Do(func() error {
+		outer, err := h.Inode()
+		if err != nil {
+			return err
+		}
+		inner, err := h.Namespace("other").Inode()
+		if err != nil {
+			return err
+		}
+		if outer == inner {
+			return fmt.Errorf("both namespaces are %d", outer)
+		}
+		_, err = h.Entries()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestParallelUse(t *testing.T) {
+	h := newHost(t, live.Options{})
+	var group errgroup.Group
+	for i := range 8 {
+		group.Go(func() error {
+			e := udpEntry("192.0.2.1", "192.0.2.2", uint16(i+1), 53)
+			if err := h.CreateEntry(&e); err != nil {
+				return err
+			}
+			_, err := h.Entries()
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := h.Entries(); err != nil || len(entries) != 8 {
+		t.Fatalf("%d entries, %v", len(entries), err)
 	}
 }

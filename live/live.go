@@ -63,7 +63,8 @@ type NamespaceOptions struct {
 	// unique in a Host and at least 0. The main namespace has none.
 	ID int
 	// Sysctls are written first, in the order of their names:
-	// "net.netfilter.nf_conntrack_udp_timeout": "5".
+	// "net.netfilter.nf_conntrack_udp_timeout": "5". Those of the whole
+	// machine (nf_conntrack_max, nf_conntrack_buckets) cannot be written.
 	Sysctls map[string]string
 	// Devices are made in this order, all namespaces being there.
 	Devices []Device

@@ -219,9 +219,9 @@ func (c *Collection) loadWith(shared *sharedBTF, kernel *btf.Cache, spec *ebpf.C
 func verdictOf(prog *ebpf.Program, log string, err error) *Verdict {
 	v := &Verdict{Accepted: prog != nil, Err: err}
 	if ve := v.VerifierError(); ve != nil {
-		v.Log = ve.Log
-	} else if log = strings.TrimRight(log, "\n"); v.Accepted && log != "" {
-		v.Log = strings.Split(log, "\n")
+		v.Log = logLines(strings.Join(ve.Log, "\n"))
+	} else if v.Accepted {
+		v.Log = logLines(log)
 	}
 	var e unix.Errno
 	if errors.As(err, &e) {

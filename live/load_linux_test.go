@@ -32,8 +32,13 @@ func TestVerdicts(t *testing.T) {
 	if bad.Accepted || bad.Errno != errno.EINVAL || bad.VerifierError() == nil || bad.Processed == 0 || !errors.Is(bad.Err, unix.EINVAL) {
 		t.Errorf("leak: accepted %v, errno %v, %d instructions, %v", bad.Accepted, bad.Errno, bad.Processed, bad.Err)
 	}
-	if log := strings.Join(bad.Log, "\n"); !strings.Contains(log, "BPF_EXIT instruction in main prog would lead to reference leak") {
-		t.Errorf("leak's log:\n%s", log)
+	if got := bad.Reason(); got != "BPF_EXIT instruction in main prog would lead to reference leak" {
+		t.Errorf("leak: %q", got)
+	}
+	for name, v := range coll.Verdicts {
+		if log := strings.Join(v.Log, "\n"); strings.Contains(log, "verification time") || !strings.Contains(log, "processed ") {
+			t.Errorf("%s's log ends %q", name, v.Log[max(0, len(v.Log)-3):])
+		}
 	}
 
 	if _, err := h.LoadCollection(spec, nil); err == nil || !strings.Contains(err.Error(), "program leak") {

@@ -75,8 +75,17 @@ func (t *thread) run(started chan<- error) {
 	}
 }
 
-// do runs f on the thread and waits for it. f must not call do.
+// do runs f on the thread and waits for it. f may call do.
 func (t *thread) do(f func() error) error {
+	select {
+	case <-t.done:
+		return ErrClosed
+	default:
+	}
+	// Not done, the thread is alive, so nobody else has its number.
+	if unix.Gettid() == t.tid {
+		return f()
+	}
 	err := make(chan error, 1)
 	select {
 	case t.jobs <- job{f, err}:
