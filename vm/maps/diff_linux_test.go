@@ -257,7 +257,7 @@ func TestKernelCreation(t *testing.T) {
 	cpus := possibleCPUs(t)
 	var types []ebpf.MapType
 	for typ := ebpf.UnspecifiedMap; typ <= ebpf.Arena; typ++ {
-		if _, ok := makers[typ]; ok && typ != ebpf.PerfEventArray && typ != ebpf.CPUMap && typ != ebpf.ArrayOfMaps && typ != ebpf.HashOfMaps {
+		if _, ok := makerOf(typ); ok && typ != ebpf.PerfEventArray && typ != ebpf.CPUMap && typ != ebpf.ArrayOfMaps && typ != ebpf.HashOfMaps {
 			types = append(types, typ)
 		}
 	}

@@ -31,4 +31,6 @@ const (
 	kmallocMax = 4 << 20
 	// percpuMax is PCPU_MIN_UNIT_SIZE, the largest value of a per-CPU map.
 	percpuMax = 32 << 10
+
+	pageSize = 4096
 )

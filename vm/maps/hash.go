@@ -39,6 +39,7 @@ type hash struct {
 	used   uint32
 	lru    *lru
 	inner  []Map // by element, for a hash of maps
+	like   template
 }
 
 func checkHash(p *kernel.Profile, s *ebpf.MapSpec) error {
@@ -72,6 +73,12 @@ func newHash(b *base, s *ebpf.MapSpec) (Map, error) {
 	h := &hash{base: b, prealloc: s.Flags&NoPrealloc == 0}
 	isLRU := s.Type == ebpf.LRUHash || s.Type == ebpf.LRUCPUHash
 	h.percpu = s.Type == ebpf.PerCPUHash || s.Type == ebpf.LRUCPUHash
+	if s.Type == ebpf.HashOfMaps {
+		var err error
+		if h.like, err = b.newTemplate(s); err != nil {
+			return nil, err
+		}
+	}
 	cpus := uint32(b.m.CPUs)
 	if s.Flags&NoCommonLRU != 0 {
 		// Every CPU has a list of its own and each the same number of elements.
@@ -222,9 +229,7 @@ func (h *hash) popUnused() (e uint32, ok bool) {
 // release gives up what e owns and makes it unused.
 func (h *hash) release(f from, e uint32) {
 	h.slab.freeFields(f.site, e)
-	if h.inner != nil {
-		h.inner[e] = nil
-	}
+	h.dropInner(e)
 	if h.lru != nil {
 		h.lru.pushFree(e)
 	} else {
@@ -243,10 +248,11 @@ func (h *hash) evict(e uint32) bool {
 }
 
 func (h *hash) free() {
-	if !h.owns {
+	if !h.owns && h.inner == nil {
 		return
 	}
 	for e := range uint32(len(h.next)) {
+		h.dropInner(e)
 		h.slab.freeFields(vm.Site{}, e)
 	}
 }

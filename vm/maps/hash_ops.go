@@ -51,6 +51,9 @@ func (h *hash) update(f from, key, value []byte, flags uint64) error {
 }
 
 func (h *hash) userUpdate(key, value []byte, flags uint64) error {
+	if h.inner != nil {
+		return errno.EBADF // no descriptors here: UpdateRef
+	}
 	return h.set(user, key, value, flags, h.percpu)
 }
 
@@ -126,9 +129,7 @@ func (h *hash) replace(f from, e, sum uint32, exists bool, old uint32) {
 	h.unlink(old)
 	if h.extra != nil {
 		h.slab.freeFields(f.site, old) // newElem kept it for the next change
-		if h.inner != nil {
-			h.inner[old] = nil
-		}
+		h.dropInner(old)
 		return
 	}
 	h.release(f, old)
@@ -242,10 +243,16 @@ func (h *hash) userLookup(key []byte, flags uint64) ([]byte, error) {
 	if !ok {
 		return nil, errno.ENOENT
 	}
+	if h.inner != nil {
+		return uint32Bytes(h.inner[e].Info().ID), nil
+	}
 	return h.slab.userValue(e, flags), nil
 }
 
 func (h *hash) take(key []byte, flags uint64) ([]byte, error) {
+	if h.inner != nil {
+		return nil, errno.ENOTSUPP
+	}
 	sum := jhash(key, h.seed)
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -11,6 +11,9 @@ import (
 func Register(r *vm.Registry) {
 	registerElem(r)
 	registerTimers(r)
+	registerRingBuf(r)
+	registerSkStorage(r)
+	r.Add("bpf_perf_event_output", perfOutput)
 }
 
 // result turns what an operation returned into r0: an errno negated, or the end

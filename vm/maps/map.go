@@ -71,8 +71,12 @@ type Map interface {
 	// ReleaseUser is the user's last reference going away: timers stop, program
 	// arrays become empty.
 	ReleaseUser()
-	// Close gives the map's memory back. No program may use it any more.
+	// Close is ReleaseUser and Release: what the user who made the map does last.
 	Close()
+	// Retain adds a reference to the map: a program's that uses it.
+	Retain()
+	// Release takes one away. The last gives the map's memory back.
+	Release()
 }
 
 // Info describes a map. It is immutable.
@@ -181,7 +185,8 @@ type base struct {
 	objs   []*vm.Object // all memory of the map; written by New and under the type's lock
 	frozen atomic.Bool
 	gone   atomic.Bool // the user's last reference is gone
-	closed atomic.Bool
+	refs   atomic.Int32
+	closed atomic.Bool // the user's reference was given up
 	timers timers
 }
 
@@ -209,7 +214,15 @@ func (b *base) ReleaseUser() {
 
 func (b *base) Close() {
 	b.ReleaseUser()
-	if b.closed.Swap(true) {
+	if !b.closed.Swap(true) {
+		b.Release()
+	}
+}
+
+func (b *base) Retain() { b.refs.Add(1) }
+
+func (b *base) Release() {
+	if b.refs.Add(-1) != 0 {
 		return
 	}
 	b.self.free()

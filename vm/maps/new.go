@@ -25,19 +25,51 @@ type maker struct {
 	percpu bool
 }
 
-// makers is read only.
-var makers = map[ebpf.MapType]maker{
-	ebpf.Array:        {check: checkArray, make: newArray, btf: btfArray},
-	ebpf.PerCPUArray:  {check: checkArray, make: newArray, btf: btfArray, percpu: true},
-	ebpf.Hash:         {check: checkHash, make: newHash, btf: btfHash},
-	ebpf.PerCPUHash:   {check: checkHash, make: newHash, btf: btfHash, percpu: true},
-	ebpf.LRUHash:      {check: checkHash, make: newHash, btf: btfHash},
-	ebpf.LRUCPUHash:   {check: checkHash, make: newHash, btf: btfHash, percpu: true},
-	ebpf.ProgramArray: {check: checkRefArray, make: newProgArray, btf: btfNone},
-	ebpf.LPMTrie:      {check: checkLPM, make: newLPM, btf: btfLPM},
-	ebpf.Queue:        {check: checkQueue, make: newQueue, btf: btfNone},
-	ebpf.Stack:        {check: checkQueue, make: newQueue, btf: btfNone},
-	ebpf.BloomFilter:  {check: checkBloom, make: newBloom, btf: btfKeyless},
+// makerOf finds the maker of a type; ok is false for one that New refuses.
+func makerOf(t ebpf.MapType) (mk maker, ok bool) {
+	switch t {
+	case ebpf.Array:
+		return maker{check: checkArray, make: newArray, btf: btfArray}, true
+	case ebpf.PerCPUArray:
+		return maker{check: checkArray, make: newArray, btf: btfArray, percpu: true}, true
+	case ebpf.Hash:
+		return maker{check: checkHash, make: newHash, btf: btfHash}, true
+	case ebpf.PerCPUHash:
+		return maker{check: checkHash, make: newHash, btf: btfHash, percpu: true}, true
+	case ebpf.LRUHash:
+		return maker{check: checkHash, make: newHash, btf: btfHash}, true
+	case ebpf.LRUCPUHash:
+		return maker{check: checkHash, make: newHash, btf: btfHash, percpu: true}, true
+	case ebpf.ProgramArray:
+		return maker{check: checkRefArray, make: newProgArray, btf: btfNone}, true
+	case ebpf.LPMTrie:
+		return maker{check: checkLPM, make: newLPM, btf: btfLPM}, true
+	case ebpf.Queue:
+		return maker{check: checkQueue, make: newQueue, btf: btfNone}, true
+	case ebpf.Stack:
+		return maker{check: checkQueue, make: newQueue, btf: btfNone}, true
+	case ebpf.BloomFilter:
+		return maker{check: checkBloom, make: newBloom, btf: btfKeyless}, true
+	case ebpf.ArrayOfMaps:
+		return maker{check: checkRefArray, make: newArrayOfMaps, btf: btfNone}, true
+	case ebpf.HashOfMaps:
+		return maker{check: checkHashOfMaps, make: newHash, btf: btfNone}, true
+	case ebpf.RingBuf:
+		return maker{check: checkRingBuf, make: newRingBuf, btf: btfNone}, true
+	case ebpf.PerfEventArray:
+		return maker{check: checkRefArray, make: newPerfArray, btf: btfNone}, true
+	case ebpf.DevMap:
+		return maker{check: checkDevMap, make: newDevMap, btf: btfNone}, true
+	case ebpf.DevMapHash:
+		return maker{check: checkDevMap, make: newDevMapHash, btf: btfNone}, true
+	case ebpf.CPUMap:
+		return maker{check: checkCPUMap, make: newCPUMap, btf: btfNone}, true
+	case ebpf.XSKMap:
+		return maker{check: checkXSKMap, make: newXSKMap, btf: btfNone}, true
+	case ebpf.SkStorage:
+		return maker{check: checkSkStorage, make: newSkStorage, btf: btfSkStorage}, true
+	}
+	return maker{}, false
 }
 
 // New makes the map that spec describes, empty: its Contents are the caller's to
@@ -54,7 +86,7 @@ func New(m *vm.Machine, spec *ebpf.MapSpec, opts Options) (Map, error) {
 }
 
 func create(m *vm.Machine, spec *ebpf.MapSpec, opts Options) (Map, error) {
-	mk, ok := makers[spec.Type]
+	mk, ok := makerOf(spec.Type)
 	if !ok {
 		return nil, unsupported(spec.Type)
 	}
@@ -70,9 +102,10 @@ func create(m *vm.Machine, spec *ebpf.MapSpec, opts Options) (Map, error) {
 	}
 	b := &base{m: m, opts: opts, info: Info{
 		Name: sanitize(s.Name), Type: s.Type, ID: opts.ID, KeySize: s.KeySize, ValueSize: s.ValueSize,
-		MaxEntries: s.MaxEntries, Flags: s.Flags, MapExtra: s.MapExtra, CPUs: 1, Key: s.Key, Value: s.Value,
+		MaxEntries: s.MaxEntries, Flags: s.Flags | impliedFlags(s.Type), MapExtra: s.MapExtra, CPUs: 1, Key: s.Key, Value: s.Value,
 	}}
 	b.timers.b = b
+	b.refs.Store(1)
 	if mk.percpu {
 		b.info.CPUs = m.CPUs
 	}
@@ -262,8 +295,12 @@ func btfArray(s *ebpf.MapSpec) error {
 		}
 		return nil
 	}
-	if i, ok := btf.UnderlyingType(s.Key).(*btf.Int); !ok || i.Size != 4 {
-		return bad("key type %v is not an integer of 32 bits", s.Key)
+	return btfInt(s.Key)
+}
+
+func btfInt(key btf.Type) error {
+	if i, ok := btf.UnderlyingType(key).(*btf.Int); !ok || i.Size != 4 {
+		return bad("key type %v is not an integer of 32 bits", key)
 	}
 	return nil
 }
