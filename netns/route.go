@@ -87,9 +87,12 @@ type Flow struct {
 	// In is the index of the device that the packet came by, 1 for the host's own.
 	In int
 	// Out, where not 0, is the index of the device that it must leave by.
-	Out  int
-	Mark uint32
-	TOS  uint8
+	Out int
+	// Prefer, where not 0, is the index of the device that an IPv6 packet should
+	// leave by if one of several routes alike goes that way.
+	Prefer int
+	Mark   uint32
+	TOS    uint8
 	// Table, where not 0, is asked in place of all rules.
 	Table uint32
 }
@@ -235,19 +238,42 @@ func (n *Netns) HasTable(table uint32, is6 bool) bool {
 }
 
 func (n *Netns) tableRoute(table uint32, f *Flow) (Route, error) {
-	for _, r := range n.routes {
+	var found *Route
+	for i := range n.routes {
+		r := &n.routes[i]
 		if r.Table != table || !r.Dst.Contains(f.Dst) || r.TOS != 0 && r.TOS != f.TOS {
 			continue
 		}
-		if err := r.Type.refusal(); err != nil {
-			return r, err
+		if found != nil && (r.Dst != found.Dst || r.Metric != found.Metric) {
+			break
 		}
-		if d := n.devices[r.Device]; d == nil || !d.Up || f.Out != 0 && f.Out != r.Device {
+		if err := r.Type.refusal(); err != nil {
+			if found == nil {
+				return *r, err
+			}
 			continue
 		}
-		return r, nil
+		if d := n.devices[r.Device]; d == nil || !d.Up {
+			continue
+		}
+		if f.Dst.Is4() {
+			if f.Out == 0 || f.Out == r.Device {
+				return *r, nil
+			}
+			continue
+		}
+		// IPv6 takes the device only for a wish.
+		if f.Prefer == 0 || r.Device == f.Prefer {
+			return *r, nil
+		}
+		if found == nil {
+			found = r
+		}
 	}
-	return Route{}, errno.EAGAIN
+	if found == nil {
+		return Route{}, errno.EAGAIN
+	}
+	return *found, nil
 }
 
 // refusal is the error of types that refuse.

@@ -17,6 +17,10 @@ const (
 	fRedirectInternal = 1<<16 | 1<<17 | 1<<18
 	// xdpActions are the return codes that a redirect to a map may fall back to.
 	xdpActions = 3
+	// netDropped is NET_XMIT_DROP and NET_RX_DROP.
+	netDropped = 1
+	// netCongested is NET_XMIT_CN.
+	netCongested = 2
 )
 
 // RedirectKind is the helper that chose a target.
@@ -189,22 +193,14 @@ func cloneRedirect(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
 		}
 		clone.Data = clone.Data[n:]
 	}
-	if e := s.deliver(dev, clone.Ingress, len(clone.Data)); e != 0 {
-		return e, nil
+	switch {
+	case clone.Ingress && !dev.Up:
+		return netDropped, nil
+	case !clone.Ingress && !dev.Up:
+		return netCongested, nil // a device that is down has a queue that takes nothing
+	case !clone.Ingress && !s.forwardable(dev):
+		return netDropped, nil
 	}
 	s.clones = append(s.clones, clone)
 	return 0, nil
-}
-
-// deliver is what sending or receiving a clone at dev returns where the device
-// does not take it.
-func (s *Skb) deliver(dev *netns.Device, ingress bool, n int) uint64 {
-	const dropped = 1 // NET_RX_DROP
-	if ingress && !dev.Up {
-		return dropped
-	}
-	if !ingress && !dev.Up {
-		return errno.ENETDOWN.Neg()
-	}
-	return 0
 }

@@ -19,6 +19,19 @@ func registerSkb(r *vm.Registry) {
 		"bpf_get_hash_recalc":         getHashRecalc,
 		"bpf_set_hash_invalid":        setHashInvalid,
 		"bpf_set_hash":                setHash,
+		"bpf_skb_get_tunnel_key":      skbGetTunnelKey,
+		"bpf_skb_set_tunnel_key":      skbSetTunnelKey,
+		"bpf_skb_get_tunnel_opt":      skbGetTunnelOpt,
+		"bpf_skb_set_tunnel_opt":      skbSetTunnelOpt,
+		"bpf_skb_ecn_set_ce":          ecnSetCE,
+		"bpf_skb_set_tstamp":          skbSetTstamp,
+		"bpf_skb_cgroup_id":           skbCgroupID,
+		"bpf_skb_ancestor_cgroup_id":  skbAncestorCgroupID,
+		"bpf_skb_cgroup_classid":      skbCgroupClassid,
+		"bpf_get_cgroup_classid":      skbCgroupClassid,
+		"bpf_get_route_realm":         getRouteRealm,
+		"bpf_get_socket_cookie":       getSocketCookie,
+		"bpf_get_socket_uid":          getSocketUID,
 	} {
 		r.Add(name, skbFunc(f))
 	}
@@ -59,4 +72,7 @@ func registerAny(r *vm.Registry) {
 	r.Add("bpf_redirect_peer", redirectPeer)
 	r.Add("bpf_redirect_neigh", redirectNeigh)
 	r.Add("bpf_redirect_map", redirectMap)
+	r.Add("bpf_check_mtu", checkMTU)
+	r.Add("bpf_fib_lookup", fibLookup)
+	r.Add("bpf_get_netns_cookie", getNetnsCookie)
 }

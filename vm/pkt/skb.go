@@ -118,9 +118,8 @@ type Skb struct {
 	tstampType       uint8
 	hwtstamp         uint64
 
-	sock     *sockRef
-	tunnelRx *Tunnel
-	tunnelTx *Tunnel
+	sock   *sockRef
+	tunnel *Tunnel
 
 	redirect *Redirect
 	clones   []Clone
@@ -262,7 +261,7 @@ func (s *Skb) fill(spec *SkbSpec) error {
 		s.ingress, s.vlan, s.tstampType = spec.Ingress, spec.VLAN, spec.TstampType
 		s.hash, s.hashSet = spec.Hash, spec.Hash != 0
 		s.gsoSize, s.gsoSegs, s.gsoType = spec.GSOSize, spec.GSOSegs, spec.GSOType
-		s.wireLen, s.tunnelRx, s.csum = uint32(len(spec.Data)), spec.Tunnel, spec.Csum
+		s.wireLen, s.tunnel, s.csum = uint32(len(spec.Data)), spec.Tunnel, spec.Csum
 		if spec.Sock != nil {
 			return s.attach(spec.Sock)
 		}

@@ -209,10 +209,6 @@ func (s *Skb) Priority() uint32 { return le.Uint32(s.ctx.Bytes()[offPriority:]) 
 // CB is the control buffer that tc programs share.
 func (s *Skb) CB() [20]byte { return [20]byte(s.ctx.Bytes()[offCB:]) }
 
-// Tunnel is the tunnel key and options that the program set for where the packet
-// goes, nil for none.
-func (s *Skb) Tunnel() *Tunnel { return s.tunnelTx }
-
 // Sock is the socket of the packet after the run, nil for none.
 func (s *Skb) Sock() *netns.Socket {
 	if s.sock == nil {

@@ -128,3 +128,9 @@ func (s *Skb) testSocket(frame []byte) *netns.Socket {
 	}
 	return sk
 }
+
+// full reports whether the socket is more than a request or what is left of a
+// connection (sk_fullsock).
+func (r *sockRef) full() bool {
+	return r.sock.State != netns.StateTimeWait && r.sock.State != netns.StateNewSynRecv
+}

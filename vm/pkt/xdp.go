@@ -53,6 +53,7 @@ type XDP struct {
 	below    []byte // bytes before the packet that were part of it, the nearest last
 	headroom int    // bytes from the start of the buffer to the metadata
 	hasFrags bool
+	testRun  bool
 	metadata *RxMetadata
 	redirect *Redirect
 	kernel   *vm.Object // struct xdp_buff for bpf_cast_to_kern_ctx
@@ -61,7 +62,7 @@ type XDP struct {
 // NewXDP makes a packet in the namespace. An error wraps the errno with which
 // BPF_PROG_TEST_RUN refuses the same.
 func NewXDP(m *vm.Machine, ns *netns.Netns, spec XDPSpec) (*XDP, error) {
-	x := &XDP{ns: ns, headroom: xdpHeadroom, metadata: spec.Metadata}
+	x := &XDP{ns: ns, headroom: xdpHeadroom, metadata: spec.Metadata, testRun: spec.Device == nil}
 	x.m, x.owner = m, x
 	meta, linear := 0, len(spec.Data)
 	if spec.Device == nil {

@@ -2,6 +2,7 @@ package pkt
 
 import (
 	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/netns"
 	"github.com/bpfct/bpfct/vm"
 )
 
@@ -77,7 +78,7 @@ func xdpAdjustTail(c *vm.CPU, x *XDP, args *[5]uint64) (uint64, error) {
 	off := int(int32(args[1]))
 	switch {
 	case x.hasFrags && off < 0:
-		return x.shrinkFrags(c, -off)
+		return x.shrinkFrags(c, int(-int32(off)))
 	case x.hasFrags:
 		return x.growFrags(c, off)
 	}
@@ -90,8 +91,12 @@ func xdpAdjustTail(c *vm.CPU, x *XDP, args *[5]uint64) (uint64, error) {
 	return memoryResult(0, x.replace(c, x.meta, raw))
 }
 
-// growFrags makes the last page longer.
+// growFrags makes the last page longer. Only the loopback device, when a test run
+// has used it, tells how large its pages are.
 func (x *XDP) growFrags(c *vm.CPU, n int) (uint64, error) {
+	if !x.testRun || x.dev.Kind != netns.KindLoopback {
+		return x.refuse(c, errno.EOPNOTSUPP)
+	}
 	last := &x.frags[len(x.frags)-1]
 	if n > cap(*last)-len(*last) {
 		return x.refuse(c, errno.EINVAL)
@@ -100,7 +105,8 @@ func (x *XDP) growFrags(c *vm.CPU, n int) (uint64, error) {
 	return x.refuse(c, 0)
 }
 
-// shrinkFrags cuts pages off, and when none is left the linear part.
+// shrinkFrags cuts pages off, and when none is left the linear part. n is
+// negative for the smallest number, whose negation it is: nothing is cut.
 func (x *XDP) shrinkFrags(c *vm.CPU, n int) (uint64, error) {
 	if n > int(x.Len())-ethHLen {
 		return x.refuse(c, errno.EINVAL)

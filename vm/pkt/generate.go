@@ -1,0 +1,3 @@
+package pkt
+
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/ops.c
