@@ -71,7 +71,7 @@ func run(out, vmlinux, defs string, probe bool) error {
 		return err
 	}
 	if probe {
-		if err := measure(spec, helpers, protos); err != nil {
+		if err := measure(spec, helpers, protos, usable()); err != nil {
 			return err
 		}
 	}

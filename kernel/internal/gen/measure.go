@@ -76,7 +76,7 @@ func formsOf(name string) []string {
 }
 
 // measure fills in what the kernel knows.
-func measure(spec *btf.Spec, helpers, kfuncs []*kernel.Prototype) error {
+func measure(spec *btf.Spec, helpers, kfuncs []*kernel.Prototype, contexts []probe.Context) error {
 	mem, err := probe.NewMemory()
 	if err != nil {
 		return err
@@ -90,18 +90,23 @@ func measure(spec *btf.Spec, helpers, kfuncs []*kernel.Prototype) error {
 	if err != nil {
 		return err
 	}
-	var contexts []probe.Context
-	for _, c := range probe.Contexts() {
-		if c.Usable() {
-			contexts = append(contexts, c)
-		} else {
-			log.Printf("this kernel loads no program of type %v", c)
-		}
-	}
 	if err := measureKfuncs(spec, kfuncs, data, contexts); err != nil {
 		return err
 	}
 	return measureHelpers(spec, helpers, mem, syms, base, data, contexts)
+}
+
+// usable are the contexts that this kernel knows.
+func usable() []probe.Context {
+	var out []probe.Context
+	for _, c := range probe.Contexts() {
+		if c.Usable() {
+			out = append(out, c)
+		} else {
+			log.Printf("this kernel loads no program of type %v", c)
+		}
+	}
+	return out
 }
 
 func measureKfuncs(spec *btf.Spec, kfuncs []*kernel.Prototype, data []byte, contexts []probe.Context) error {
