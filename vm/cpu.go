@@ -184,7 +184,7 @@ func (c *CPU) abandon() {
 			r.ReleaseReference()
 			continue
 		}
-		c.M.Mem.Free(o, c.Site())
+		c.M.Mem.Free(o, Site{}) // the program did not
 	}
 	c.locks, c.refs = c.locks[:0], c.refs[:0]
 }
@@ -239,7 +239,7 @@ func (c *CPU) Write(reg string, addr uint64, n uint32) ([]byte, error) {
 func (c *CPU) ObjectAt(reg string, addr uint64) (*Object, uint32, error) {
 	o := c.M.Mem.Find(addr)
 	if o == nil {
-		f := badAddress(addr, 1, false)
+		f := c.M.Mem.refuse(nil, addr, 1, false)
 		f.Site, f.Register = c.Site(), reg
 		return nil, 0, f
 	}

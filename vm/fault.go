@@ -83,29 +83,36 @@ type Fault struct {
 func (f *Fault) Error() string {
 	var b strings.Builder
 	b.WriteString(f.Kind.String())
+	if s := f.Site.String(); s != "" {
+		fmt.Fprintf(&b, " in %s at %s", f.Site.Program.Name, s)
+	}
+	sep := ": "
+	part := func(format string, args ...any) {
+		b.WriteString(sep)
+		fmt.Fprintf(&b, format, args...)
+		sep = ", "
+	}
 	if f.Size != 0 {
 		verb := "read"
 		if f.Write {
 			verb = "write"
 		}
-		fmt.Fprintf(&b, ": %s of %d bytes at %#x", verb, f.Size, f.Addr)
+		part("%s of %d bytes at %#x", verb, f.Size, f.Addr)
 		if f.Register != "" {
 			fmt.Fprintf(&b, " (%s)", f.Register)
 		}
 	} else if f.Register != "" {
-		fmt.Fprintf(&b, ": %s", f.Register)
+		part("%s", f.Register)
 	}
 	if f.Object != nil {
-		fmt.Fprintf(&b, ", %v", f.Object)
+		part("%v", f.Object)
 		if f.Size != 0 {
 			fmt.Fprintf(&b, " offset %d", int64(f.Addr)-int64(f.Object.Base))
 		}
 	}
 	if f.Detail != "" {
-		fmt.Fprintf(&b, ": %s", f.Detail)
-	}
-	if s := f.Site.String(); s != "" {
-		fmt.Fprintf(&b, " at %s of %s", s, f.Site.Program.Name)
+		sep = ": "
+		part("%s", f.Detail)
 	}
 	return b.String()
 }

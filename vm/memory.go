@@ -203,11 +203,11 @@ func (m *Memory) setPage(n uint32, p *page) {
 func (m *Memory) Load(addr uint64, size uint32) ([]byte, *Fault) {
 	o := m.Find(addr)
 	if o == nil {
-		return nil, badAddress(addr, size, false)
+		return nil, m.refuse(nil, addr, size, false)
 	}
 	off := uint32(addr) - o.Base
 	if !o.within(off, size) || !o.Live() {
-		return nil, o.refuse(addr, size, false)
+		return nil, m.refuse(o, addr, size, false)
 	}
 	return o.data[off : off+size : off+size], nil
 }
@@ -217,35 +217,54 @@ func (m *Memory) Load(addr uint64, size uint32) ([]byte, *Fault) {
 func (m *Memory) Store(addr uint64, size uint32) ([]byte, *Object, *Fault) {
 	o := m.Find(addr)
 	if o == nil {
-		return nil, nil, badAddress(addr, size, true)
+		return nil, nil, m.refuse(nil, addr, size, true)
 	}
 	off := uint32(addr) - o.Base
 	if !o.within(off, size) || !o.Live() || !o.writable(off, size) {
-		return nil, nil, o.refuse(addr, size, true)
+		return nil, nil, m.refuse(o, addr, size, true)
 	}
 	return o.data[off : off+size : off+size], o, nil
 }
 
-// refuse says what is wrong with an access to o.
-func (o *Object) refuse(addr uint64, size uint32, write bool) *Fault {
-	f := &Fault{Addr: addr, Size: size, Write: write, Object: o}
+// refuse says what is wrong with an access to o, which Find gave for addr.
+func (m *Memory) refuse(o *Object, addr uint64, size uint32, write bool) *Fault {
+	f := &Fault{Kind: OutOfBounds, Addr: addr, Size: size, Write: write}
+	if o == nil || !o.holds(addr) {
+		if next := m.follower(o, addr); next != nil {
+			o = next
+		}
+	}
+	f.Object = o
 	switch {
+	case o == nil && addr < pageSize:
+		f.Kind = NullDereference
+	case o == nil:
+		f.Kind = WildAddress
 	case !o.Live():
 		f.Kind = UseAfterRelease
 	case o.Kind == KindStack && o.hi == 0:
 		f.Kind, f.Detail = UseAfterRelease, "the function that it belonged to has returned"
-	case !o.within(uint32(addr)-o.Base, size):
-		f.Kind = OutOfBounds
-	default:
+	case o.holds(addr) && o.within(uint32(addr)-o.Base, size):
 		f.Kind = WriteProtected
 	}
 	return f
 }
 
-func badAddress(addr uint64, size uint32, write bool) *Fault {
-	f := &Fault{Kind: WildAddress, Addr: addr, Size: size, Write: write}
-	if addr < pageSize {
-		f.Kind = NullDereference
+// holds reports whether addr is one of the object's own bytes.
+func (o *Object) holds(addr uint64) bool { return addr-uint64(o.Base) < uint64(o.Size) }
+
+// follower is the object that addr misses by a few bytes before its start,
+// unless the end of o, which may be nil, is nearer.
+func (m *Memory) follower(o *Object, addr uint64) *Object {
+	for at := addr + granule; at <= addr+redZone; at += granule {
+		next := m.Find(at)
+		if next == nil || next == o || uint64(next.Base) <= addr {
+			continue
+		}
+		if o != nil && o.Live() && addr-uint64(o.Base)-uint64(o.Size) < uint64(next.Base)-addr {
+			return nil
+		}
+		return next
 	}
-	return f
+	return nil
 }

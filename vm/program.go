@@ -1,11 +1,9 @@
 package vm
 
 import (
-	"fmt"
 	"sort"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 )
 
@@ -100,25 +98,6 @@ func (p *Program) SubprogAt(slot int) *Subprog {
 		}
 	}
 	return nil
-}
-
-// InsnText is the instruction in the given slot as text.
-func (p *Program) InsnText(slot int) string {
-	if slot < 0 || slot >= len(p.Insns) {
-		return "outside the program"
-	}
-	in := p.Insns[slot]
-	if in.Call != nil {
-		return "call " + in.Call.Name
-	}
-	op := asm.OpCode(in.Op)
-	if op.Class() == asm.JumpClass || op.Class() == asm.Jump32Class {
-		if op.JumpOp() != asm.Exit && op.JumpOp() != asm.Call {
-			return fmt.Sprintf("%v r%d, r%d/%d goto %d", op, in.Dst, in.Src, in.Imm, in.Target)
-		}
-	}
-	return fmt.Sprint(asm.Instruction{OpCode: op, Dst: asm.Register(in.Dst), Src: asm.Register(in.Src),
-		Offset: in.Off, Constant: int64(in.Imm)})
 }
 
 // Engine turns programs into something that runs.

@@ -58,7 +58,7 @@ func (c *CPU) CheckTailCall() error { return c.checkExit("tail call") }
 func (c *CPU) checkExit(what string) error {
 	if len(c.locks) > 0 {
 		l := c.locks[0]
-		f := c.Fault(LockViolation, "", "lock taken at %v is still held at %s", l.Site, what)
+		f := c.Fault(LockViolation, "", "the lock is still held at %s, taken at %v", what, l.Site)
 		f.Object = l.Object
 		return f
 	}

@@ -122,6 +122,7 @@ var builtinNames = map[asm.BuiltinFunc]string{
 	asm.FnKtimeGetNs:        "bpf_ktime_get_ns",
 	asm.FnGetPrandomU32:     "bpf_get_prandom_u32",
 	asm.FnSkbLoadBytes:      "bpf_skb_load_bytes",
+	asm.FnSpinLock:          "bpf_spin_lock",
 	asm.FnGetSmpProcessorId: "bpf_get_smp_processor_id",
 }
 
