@@ -171,7 +171,7 @@ func (p *IP) decodeV6(b []byte) int {
 // has no transport header.
 func (p *IP) laterFragment() bool {
 	for _, e := range p.Ext {
-		if e.Proto == ProtoFragment && binary.BigEndian.Uint16(e.Data[2:])&^7 != 0 {
+		if e.Proto == ProtoFragment && len(e.Data) >= 4 && binary.BigEndian.Uint16(e.Data[2:])&^7 != 0 {
 			return true
 		}
 	}

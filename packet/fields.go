@@ -168,7 +168,8 @@ func (w *fieldWalker) ipv6(layer string, p *IPInfo) {
 		if times[name]++; times[name] > 1 {
 			name += strconv.Itoa(times[name])
 		}
-		w.add(layer, name, w.pos, formatExt(e))
+		_, value, _ := strings.Cut(formatExt(e), " ") // behind the header's own name
+		w.add(layer, name, w.pos, value)
 		w.add(layer, name+".next", w.pos, ProtoName(e.Data[0]))
 		w.pos += len(e.Data)
 	}

@@ -263,7 +263,7 @@ func (w *textWriter) ext(e Ext) {
 		p.ext(&back, t)
 	}
 	// The first byte is what follows, and Build knows it.
-	if len(back.Ext) != 1 || string(back.Ext[0].Data[1:]) != string(e.Data[1:]) {
+	if p.err != nil || len(back.Ext) != 1 || string(back.Ext[0].Data[1:]) != string(e.Data[1:]) {
 		s = formatExtHex(e)
 	}
 	w.word(s)

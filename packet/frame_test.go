@@ -378,3 +378,17 @@ func TestBuildRefusesWhatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+// A frame that Build refuses can still be printed.
+func TestFormatFrameOfBrokenFrames(t *testing.T) {
+	a6 := netip.MustParseAddr("::1")
+	for _, f := range []*Frame{
+		{}, {IP: &IP{}}, {ARP: &ARP{}}, {IP: &IP{Quote: &IP{}, ICMP: &ICMP{Type: 3}}},
+		{IP: &IP{Src: a6, Ext: []Ext{{0, nil}, {44, []byte{1}}, {43, make([]byte, 9)}, {60, make([]byte, 5)}}}},
+		{IP: &IP{TCP: &TCP{Options: make([]byte, 99)}, Options: []byte{7}}},
+	} {
+		if s := (FormatOptions{}).FormatFrame(f); s == "" {
+			t.Errorf("%+v prints as nothing", f)
+		}
+	}
+}

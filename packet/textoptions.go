@@ -269,8 +269,11 @@ func (p *textParser) ext(ip *IP, t token) {
 		e.Data = append(e.Data, p.list("IPv6 options", 2046, p.ipv6Option)...)
 		e.Data = padIPv6(e.Data)
 	}
+	if p.err != nil {
+		return
+	}
 	if t.text != "ext" {
-		if p.err == nil && (len(e.Data)%8 != 0 || len(e.Data) > 2048) {
+		if len(e.Data)%8 != 0 || len(e.Data) > 2048 {
 			p.fail(t.pos, "%s of %d bytes, want a multiple of 8 up to 2048", t.text, len(e.Data))
 			return
 		}
@@ -343,6 +346,9 @@ func padIPv6(b []byte) []byte {
 // same bytes where they are odd; formatExtHex does.
 func formatExt(e Ext) string {
 	d := e.Data
+	if len(d) < 8 {
+		return formatExtHex(e) // Build refuses it
+	}
 	switch e.Proto {
 	case ProtoHopByHop:
 		return "hbh " + formatIPv6Options(d[2:])
@@ -368,7 +374,9 @@ func formatExt(e Ext) string {
 	return formatExtHex(e)
 }
 
-func formatExtHex(e Ext) string { return fmt.Sprintf("ext %d hex:%x", e.Proto, e.Data[1:]) }
+func formatExtHex(e Ext) string {
+	return fmt.Sprintf("ext %d hex:%x", e.Proto, e.Data[min(1, len(e.Data)):])
+}
 
 func formatIPv6Options(b []byte) string {
 	var items []string

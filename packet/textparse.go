@@ -166,15 +166,6 @@ func (p *textParser) addr4(what string) netip.Addr {
 	return a
 }
 
-func (p *textParser) addr6(what string) netip.Addr {
-	t := p.tok
-	a := p.addr(what)
-	if p.err == nil && !a.Is6() {
-		p.fail(t.pos, "want an IPv6 address for %s, not %s", what, t.show())
-	}
-	return a
-}
-
 // endpoint is an address with or without a port.
 type endpoint struct {
 	addr netip.Addr
