@@ -113,8 +113,13 @@ func skbPullData(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
 }
 
 // pullCsum takes bytes that leave the front of the packet out of a complete
-// checksum.
-func (s *Skb) pullCsum(b []byte) { s.pullCsumAt(b, 0) }
+// checksum. Unlike pullCsumAt it keeps a sum of zeros 0, where both are the
+// kernel's arithmetic.
+func (s *Skb) pullCsum(b []byte) {
+	if s.csum == CsumComplete {
+		s.csumSum = -packet.CsumPartial(b, -s.csumSum)
+	}
+}
 
 func (s *Skb) pullCsumAt(b []byte, off uint32) {
 	if s.csum == CsumComplete {

@@ -66,6 +66,7 @@ const (
 	xdpFrameSize = 40 // struct xdp_frame, at the start of the head room
 	xdpMaxMeta   = 255
 	maxFrags     = 17
+	kmallocMax   = 4 << 20 // the largest piece of memory that the kernel hands out
 	gsoMaxSegs   = 65535
 	gsoLegacyMax = 65536
 )

@@ -50,9 +50,9 @@ func (s *Skb) moveHeaders(n int) {
 // pushHeader is push with the headers before moving along
 // (bpf_skb_net_hdr_push).
 func (s *Skb) pushHeader(c *vm.CPU, off, n int) errno.Errno {
-	if off > int(s.headLen()) {
-		return errno.ENOMEM
-	}
+	// The kernel does not check that the packet reaches to off; what it moves
+	// beyond its end nobody sees.
+	off = min(off, int(s.headLen()))
 	if s.push(c.Site(), off, n) != nil {
 		return errno.ENOMEM
 	}
@@ -77,8 +77,11 @@ func (s *Skb) changeProtocol(p uint16) {
 
 func skbChangeHead(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
 	n, flags := uint32(args[1]), args[2]
-	if flags != 0 || !s.isGSO() && s.Len()+n > skbMaxLen || s.Len()+n < s.Len() || n > skbMaxLen {
+	if flags != 0 || !s.isGSO() && s.Len()+n > skbMaxLen || s.Len()+n < s.Len() {
 		return errno.EINVAL.Neg(), nil
+	}
+	if n > kmallocMax {
+		return errno.ENOMEM.Neg(), nil
 	}
 	if err := s.push(c.Site(), 0, int(n)); err != nil {
 		return memoryResult(0, err)
