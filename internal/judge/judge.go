@@ -176,3 +176,12 @@ func firstDifference(a, b []byte) int {
 }
 
 func part(b []byte, i int) []byte { return b[i:min(len(b), i+24)] }
+
+// Close gives back what both sides hold. Tests that load few objects may leave
+// that to the end of the test.
+func (p *Pair) Close() {
+	p.Machine.Close()
+	if p.kernel != nil {
+		p.kernel.Close()
+	}
+}

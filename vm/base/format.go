@@ -32,7 +32,8 @@ func (p *packer) pack(format []byte) errno.Errno {
 		return 0
 	}
 	for i := 0; i < len(format); i++ {
-		if !isPrint(format[i]) && (!isSpace(format[i]) || format[i] >= 0x80) {
+		// Text may be in any language, but has no control characters.
+		if format[i] < 0x80 && !isPrint(format[i]) && !isSpace(format[i]) {
 			return errno.EINVAL
 		}
 		if format[i] != '%' {

@@ -127,13 +127,16 @@ func findText(c *vm.CPU, hay, needle, limit uint64) (uint64, error) {
 	for i := range maxString {
 		j := 0
 	compare:
-		for ; uint64(i+j) < limit && j < maxString; j++ {
+		for ; uint64(i+j) <= limit && j < maxString; j++ {
 			c2, ok := s2.at(j)
 			if !ok {
 				return errno.EFAULT.Neg(), nil
 			}
 			if c2 == 0 {
 				return uint64(i), nil
+			}
+			if uint64(i+j) == limit {
+				break
 			}
 			c1, ok := s1.at(i + j)
 			switch {
