@@ -394,7 +394,7 @@ func TestHandWrittenPrograms(t *testing.T) {
 			asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call), Src: asm.PseudoCall, Constant: 0}, ret,
 		}, "call into the middle of function p"},
 		{"unknown map", asm.Instructions{asm.LoadMapPtr(asm.R1, 0).WithReference("m"), ret}, `no map "m"`},
-		{"map by descriptor", asm.Instructions{asm.LoadMapPtr(asm.R1, 3), ret}, "file descriptor"},
+		{"map by descriptor", asm.Instructions{asm.LoadMapPtr(asm.R1, 3), ret}, "fd 3 is not pointing to valid bpf_map"},
 		{"kfunc by a wrong ID", asm.Instructions{
 			asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call), Src: asm.PseudoKfuncCall, Constant: 1}, ret,
 		}, "BTF ID 1 is not in 6.18"},
@@ -422,4 +422,43 @@ func TestEssentialName(t *testing.T) {
 			t.Errorf("%q is %q, want %q", in, got, want)
 		}
 	}
+}
+
+func TestPrivateSections(t *testing.T) {
+	obj := linked(t, "list.bpf.o", "6.18", Options{})
+	for _, name := range []string{".bss.A", ".bss.B"} {
+		m := obj.Maps[name]
+		if m == nil || m.Name != name {
+			t.Fatalf("map %s is %v", name, m)
+		}
+		if ds, ok := m.Value.(*btf.Datasec); !ok || ds.Name != name {
+			t.Errorf("value of map %s is %v", name, m.Value)
+		}
+	}
+	if v := obj.Variables["other"]; v == nil || v.SectionName != ".bss.B" {
+		t.Errorf("variable other is %v", v)
+	}
+	refs := make(map[string]bool)
+	for _, ins := range obj.Programs["push"].Insns {
+		if ins.Ref != nil {
+			refs[ins.Ref.Name] = true
+		}
+	}
+	if !refs[".bss.A"] || !refs[".bss.B"] || len(refs) != 2 {
+		t.Errorf("program refers to %v", refs)
+	}
+	// bpf_obj_new finds its type by the ID in R1.
+	for i, ins := range obj.Programs["push"].Insns {
+		if c := ins.Call; c != nil && c.Name == "bpf_obj_new_impl" {
+			for j := i - 1; j >= 0; j-- {
+				if prev := obj.Programs["push"].Insns[j]; prev.Dst == asm.R1 {
+					if typ, err := obj.Types.TypeByID(btf.TypeID(prev.Constant)); err != nil || typ.TypeName() != "elem" {
+						t.Errorf("local type ID %d is %v, %v", prev.Constant, typ, err)
+					}
+					return
+				}
+			}
+		}
+	}
+	t.Error("no call of bpf_obj_new_impl with a constant")
 }

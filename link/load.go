@@ -43,7 +43,8 @@ func LoadFile(name string) (*ebpf.CollectionSpec, error) {
 // LoadSpec reads a BPF object. A file that is not one, is cut short or lies
 // about itself is an error.
 func LoadSpec(rd io.ReaderAt) (spec *ebpf.CollectionSpec, err error) {
-	// The bytes are a copy of our own: strengthen and looseKsyms change them.
+	// The bytes are a copy of our own: strengthen, looseKsyms and
+	// renameBSS change them.
 	raw, err := io.ReadAll(io.LimitReader(io.NewSectionReader(rd, 0, 1<<62), maxObject+1))
 	if err != nil {
 		return nil, fmt.Errorf("read BPF object: %w", err)
@@ -60,7 +61,7 @@ func LoadSpec(rd io.ReaderAt) (spec *ebpf.CollectionSpec, err error) {
 	if err != nil {
 		return nil, err
 	}
-	weak, typed := strengthen(f, raw), looseKsyms(f, raw)
+	weak, typed, renamed := strengthen(f, raw), looseKsyms(f, raw), renameBSS(f, raw)
 	spec, err = ebpf.LoadCollectionSpecFromReader(bytes.NewReader(raw))
 	if err != nil {
 		return nil, fmt.Errorf("malformed BPF object: %w", err)
@@ -70,6 +71,7 @@ func LoadSpec(rd io.ReaderAt) (spec *ebpf.CollectionSpec, err error) {
 	}
 	markWeak(spec, weak)
 	markTyped(spec, typed)
+	restoreBSS(spec, renamed)
 	return spec, nil
 }
 

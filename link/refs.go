@@ -82,24 +82,19 @@ func (l *linker) kfuncCall(ins *Insn) error {
 	}
 	weak := readSymbolMeta(&ins.Instruction).weak
 	ins.Call = &Call{Name: name, Weak: weak}
-	proto, fn, id, mod, err := l.findKfunc(name)
-	if err != nil {
-		if !errors.Is(err, btf.ErrNotFound) {
-			return err
-		}
-		if !weak {
-			return fmt.Errorf("unknown kfunc %s: not in kernel profile %s", name, l.prof.Name)
-		}
+	proto, fn, id, mod, err := l.findKfunc(name, weak)
+	switch {
+	case err == nil:
+	case !errors.Is(err, btf.ErrNotFound):
+		return err
+	case !weak:
+		return fmt.Errorf("unknown kfunc %s: not in kernel profile %s", name, l.prof.Name)
+	default:
 		meta := ins.Metadata
 		ins.Instruction = asm.BuiltinFunc(kfuncPoison).Call()
 		ins.Metadata = meta
 		ins.Poison = fmt.Sprintf("weak kfunc %s is not in kernel profile %s", name, l.prof.Name)
 		return nil
-	}
-	if local := l.declaration(name); local != nil {
-		if err := btf.CheckTypeCompatibility(local.Type, fn.Type); err != nil {
-			return fmt.Errorf("kfunc %s: declared otherwise than in kernel profile %s: %w", name, l.prof.Name, err)
-		}
 	}
 	ins.Constant, ins.Offset = int64(id), int16(mod)
 	ins.Call.Func, ins.Call.ID = fn, id
@@ -108,16 +103,30 @@ func (l *linker) kfuncCall(ins *Insn) error {
 }
 
 // findKfunc looks a kfunc up by its name, then by its name without a flavour.
-func (l *linker) findKfunc(name string) (*kernel.Prototype, *btf.Func, btf.TypeID, int, error) {
+// One that the program declares otherwise than the kernel is an error, or not
+// there if it is weak.
+func (l *linker) findKfunc(name string, weak bool) (*kernel.Prototype, *btf.Func, btf.TypeID, int, error) {
+	notFound := fmt.Errorf("kfunc %s: %w", name, btf.ErrNotFound)
 	for _, n := range []string{name, essentialName(name)} {
 		proto, ok := l.prof.Kfunc(n)
 		if !ok {
 			continue
 		}
 		fn, id, mod, err := l.prof.KfuncType(n)
-		return proto, fn, id, mod, err
+		if err != nil {
+			return nil, nil, 0, 0, err
+		}
+		if local := l.declaration(name); local != nil {
+			if err := btf.CheckTypeCompatibility(local.Type, fn.Type); err != nil {
+				if weak {
+					return nil, nil, 0, 0, notFound
+				}
+				return nil, nil, 0, 0, fmt.Errorf("kfunc %s: declared otherwise than in kernel profile %s: %w", name, l.prof.Name, err)
+			}
+		}
+		return proto, fn, id, mod, nil
 	}
-	return nil, nil, 0, 0, fmt.Errorf("kfunc %s: %w", name, btf.ErrNotFound)
+	return nil, nil, 0, 0, notFound
 }
 
 // declaration is the program's own declaration of an external function.
@@ -158,7 +167,7 @@ func (l *linker) mapLoad(ins *Insn) error {
 	}
 	name := ins.Reference()
 	if name == "" {
-		return errors.New("loads a map by file descriptor")
+		return fmt.Errorf("fd %d is not pointing to valid bpf_map", int32(ins.Constant))
 	}
 	spec := l.obj.Maps[name]
 	if spec == nil {
@@ -181,7 +190,7 @@ func (l *linker) symbolLoad(ins *Insn) error {
 	switch {
 	case m.kfunc:
 		ins.Ksym = &Ksym{Name: name, Weak: m.weak}
-		_, fn, id, _, err := l.findKfunc(name)
+		_, fn, id, _, err := l.findKfunc(name, m.weak)
 		switch {
 		case err == nil:
 			ins.Ksym.Func, ins.Ksym.ID, ins.Ksym.Present = fn, id, true
