@@ -37,12 +37,14 @@ type Memory struct {
 
 	mu      sync.Mutex
 	limit   uint64
-	used    uint64            // bytes handed out; guarded by mu
-	next    uint32            // next page never used; guarded by mu
-	cur     *page             // page that small objects are cut from; guarded by mu
-	curBase uint32            // its address; guarded by mu
-	curOff  uint32            // first free byte in it; guarded by mu
-	free    map[int][]*Object // freed objects by size class, oldest first; guarded by mu
+	used    uint64               // bytes handed out; guarded by mu
+	next    uint32               // next page never used; guarded by mu
+	cur     *page                // page that small objects are cut from; guarded by mu
+	curBase uint32               // its address; guarded by mu
+	curOff  uint32               // first free byte in it; guarded by mu
+	free    map[uint64][]*Object // freed small objects by size class, oldest first; guarded by mu
+	large   []*Object            // tombstones of freed large objects, oldest first; guarded by mu
+	holes   runs                 // pages that large objects left; guarded by mu
 }
 
 type pageGroup [1 << 8]atomic.Pointer[page] // by address bits 23 to 16
@@ -61,7 +63,7 @@ func NewMemory(limit uint64) *Memory {
 	if limit == 0 {
 		limit = DefaultMemoryLimit
 	}
-	return &Memory{limit: limit, next: firstPage, free: make(map[int][]*Object)}
+	return &Memory{limit: limit, next: firstPage, free: make(map[uint64][]*Object)}
 }
 
 // Used is the number of bytes that live objects take, red zones included.
@@ -77,25 +79,25 @@ func (m *Memory) Alloc(spec ObjectSpec) (*Object, error) {
 	need := (uint64(spec.Size) + redZone + granule - 1) &^ (granule - 1)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.used+need > m.limit {
-		return nil, fmt.Errorf("%v needs %d bytes, %d of %d bytes of guest memory are used: %w",
-			&Object{ObjectSpec: spec}, spec.Size, m.used, m.limit, errno.ENOMEM)
-	}
-	o := &Object{ObjectSpec: spec, hi: spec.Size, class: int(need)}
+	o := &Object{ObjectSpec: spec, hi: spec.Size, class: need}
 	if need > smallMax {
-		o.class = int((need + pageSize - 1) &^ (pageSize - 1))
+		o.class = (need + pageSize - 1) &^ (pageSize - 1)
 	}
-	if !m.reuse(o) {
-		if err := m.place(o); err != nil {
-			return nil, err
-		}
+	if m.used+o.class > m.limit {
+		return nil, fmt.Errorf("%v needs %d bytes, %d of %d bytes of guest memory are used: %w", o, o.class, m.used, m.limit, errno.ENOMEM)
 	}
-	m.used += uint64(o.class)
-	m.publish(o)
+	place := m.placeSmall
+	if need > smallMax {
+		place = m.placeLarge
+	}
+	if !place(o) {
+		return nil, fmt.Errorf("%v needs %d bytes, the guest address space is full: %w", o, o.class, errno.ENOMEM)
+	}
+	m.used += o.class
 	return o, nil
 }
 
-// reuse gives o the place of an object that was freed long enough ago.
+// reuse gives o the place of a small object that was freed long enough ago.
 func (m *Memory) reuse(o *Object) bool {
 	q := m.free[o.class]
 	if len(q) <= quarantine {
@@ -110,46 +112,27 @@ func (m *Memory) reuse(o *Object) bool {
 	return true
 }
 
-func (m *Memory) place(o *Object) error {
-	if o.class > smallMax {
-		pages := uint32(uint64(o.class) >> pageShift)
-		if uint64(m.next)+uint64(pages) > pageLimit {
-			return fmt.Errorf("%v: the guest address space is full: %w", o, errno.ENOMEM)
+func (m *Memory) placeSmall(o *Object) bool {
+	if !m.reuse(o) {
+		if m.cur == nil || m.curOff+uint32(o.class) > pageSize {
+			n, ok := m.takePages(1)
+			if !ok {
+				return false
+			}
+			m.cur = &page{data: make([]byte, pageSize), shadow: make([]atomic.Pointer[Object], pageSize/granule)}
+			m.curBase, m.curOff = n<<pageShift, redZone
+			m.setPage(n, m.cur)
 		}
-		o.Base = m.next << pageShift
-		m.next += pages
-		o.data = make([]byte, o.Size, o.class)
-		return nil
-	}
-	if m.cur == nil || m.curOff+uint32(o.class) > pageSize {
-		if m.next >= pageLimit {
-			return fmt.Errorf("%v: the guest address space is full: %w", o, errno.ENOMEM)
-		}
-		m.cur = &page{data: make([]byte, pageSize), shadow: make([]atomic.Pointer[Object], pageSize/granule)}
-		m.curBase, m.curOff = m.next<<pageShift, redZone
-		m.setPage(m.next, m.cur)
-		m.next++
-	}
-	o.Base = m.curBase + m.curOff
-	o.data = m.cur.data[m.curOff : m.curOff+o.Size : m.curOff+uint32(o.class)]
-	m.curOff += uint32(o.class)
-	return nil
-}
-
-// publish makes o what its addresses resolve to.
-func (m *Memory) publish(o *Object) {
-	if o.class > smallMax {
-		p := &page{whole: o}
-		for i := range uint32(o.class >> pageShift) {
-			m.setPage(o.Base>>pageShift+i, p)
-		}
-		return
+		o.Base = m.curBase + m.curOff
+		o.data = m.cur.data[m.curOff : m.curOff+o.Size : m.curOff+uint32(o.class)]
+		m.curOff += uint32(o.class)
 	}
 	p := m.page(o.Base)
 	first := (o.Base & (pageSize - 1)) / granule
 	for i := range uint32(o.class / granule) {
 		p.shadow[first+i].Store(o)
 	}
+	return true
 }
 
 // Free ends the life of o at the given site. Its address stays reserved for a
@@ -160,7 +143,11 @@ func (m *Memory) Free(o *Object, at Site) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.used -= uint64(o.class)
+	m.used -= o.class
+	if o.class > smallMax {
+		m.freeLarge(o)
+		return
+	}
 	m.free[o.class] = append(m.free[o.class], o)
 }
 
@@ -261,7 +248,7 @@ func (m *Memory) follower(o *Object, addr uint64) *Object {
 		if next == nil || next == o || uint64(next.Base) <= addr {
 			continue
 		}
-		if o != nil && o.Live() && addr-uint64(o.Base)-uint64(o.Size) < uint64(next.Base)-addr {
+		if o != nil && addr-uint64(o.Base)-uint64(o.Size) < uint64(next.Base)-addr {
 			return nil
 		}
 		return next

@@ -77,7 +77,7 @@ type Object struct {
 	// lo and hi bound the bytes that a program may touch. They change only for
 	// packets, by the CPU that owns the packet.
 	lo, hi uint32
-	class  int // size class for reuse
+	class  uint64 // bytes of address space that the object takes
 }
 
 // Addr is the guest address of the object as a register holds it.
