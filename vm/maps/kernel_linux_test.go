@@ -98,7 +98,7 @@ func (k *kernelMap) freeze() errno.Errno {
 }
 
 // possibleCPUs is how many values an element of a per-CPU map has in the kernel.
-func possibleCPUs(tb testing.TB) int {
+func possibleCPUs(tb tester) int {
 	tb.Helper()
 	n, err := ebpf.PossibleCPU()
 	if err != nil {
