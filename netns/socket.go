@@ -3,6 +3,7 @@ package netns
 import (
 	"net/netip"
 	"slices"
+	"sync/atomic"
 )
 
 // Address families as Linux numbers them.
@@ -39,7 +40,8 @@ const (
 	ProtoUDP   = 17
 )
 
-// Socket is a socket of a namespace. Its fields do not change after AddSocket.
+// Socket is a socket of a namespace. Its exported fields do not change after
+// AddSocket.
 type Socket struct {
 	Family   uint16
 	Type     uint16
@@ -65,6 +67,10 @@ type Socket struct {
 	TCP *TCPState
 	// Netns is the namespace; AddSocket sets it.
 	Netns *Netns
+
+	// overflow is when the queue of a listener overflowed last, in jiffies plus
+	// one; 0 for never.
+	overflow atomic.Uint64
 }
 
 // TCPState has what bpf_tcp_sock shows of a TCP socket, by the names of its
@@ -78,6 +84,24 @@ type TCPState struct {
 	LostOut, SackedOut                                 uint32
 	BytesReceived, BytesAcked                          uint64
 	DsackDups, Delivered, DeliveredCe, IcskRetransmits uint32
+}
+
+// Jiffies is a clock as sockets need it.
+type Jiffies interface {
+	Jiffies() uint64
+	HZ() int
+}
+
+// NoteSynOverflow records that the listener's queue of requests overflows now, so
+// that SYN cookies are taken for some time.
+func (s *Socket) NoteSynOverflow(j Jiffies) { s.overflow.Store(j.Jiffies() + 1) }
+
+// SynOverflowed reports whether the listener's queue overflowed in the last two
+// minutes.
+func (s *Socket) SynOverflowed(j Jiffies) bool {
+	const valid = 2 * 60 // seconds
+	at := s.overflow.Load()
+	return at != 0 && j.Jiffies()+1-at <= uint64(valid*j.HZ())
 }
 
 // AddSocket adds the socket, of which the namespace keeps the pointer.

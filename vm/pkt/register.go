@@ -1,6 +1,9 @@
 package pkt
 
-import "github.com/bpfct/bpfct/vm"
+import (
+	"github.com/bpfct/bpfct/netns"
+	"github.com/bpfct/bpfct/vm"
+)
 
 // Register adds the helpers and kfuncs on packets to r.
 func Register(r *vm.Registry) {
@@ -54,13 +57,16 @@ func registerSkb(r *vm.Registry) {
 
 func registerXDP(r *vm.Registry) {
 	for name, f := range map[string]func(*vm.CPU, *XDP, *[5]uint64) (uint64, error){
-		"bpf_xdp_adjust_head":  xdpAdjustHead,
-		"bpf_xdp_adjust_meta":  xdpAdjustMeta,
-		"bpf_xdp_adjust_tail":  xdpAdjustTail,
-		"bpf_xdp_load_bytes":   xdpLoadBytes,
-		"bpf_xdp_store_bytes":  xdpStoreBytes,
-		"bpf_xdp_get_buff_len": xdpGetBuffLen,
-		"bpf_xdp_pull_data":    xdpPullData,
+		"bpf_xdp_adjust_head":           xdpAdjustHead,
+		"bpf_xdp_adjust_meta":           xdpAdjustMeta,
+		"bpf_xdp_adjust_tail":           xdpAdjustTail,
+		"bpf_xdp_load_bytes":            xdpLoadBytes,
+		"bpf_xdp_store_bytes":           xdpStoreBytes,
+		"bpf_xdp_get_buff_len":          xdpGetBuffLen,
+		"bpf_xdp_pull_data":             xdpPullData,
+		"bpf_xdp_metadata_rx_timestamp": rxTimestamp,
+		"bpf_xdp_metadata_rx_hash":      rxHash,
+		"bpf_xdp_metadata_rx_vlan_tag":  rxVLANTag,
 	} {
 		r.Add(name, xdpFunc(f))
 	}
@@ -73,6 +79,30 @@ func registerAny(r *vm.Registry) {
 	r.Add("bpf_redirect_neigh", redirectNeigh)
 	r.Add("bpf_redirect_map", redirectMap)
 	r.Add("bpf_check_mtu", checkMTU)
+	r.Add("bpf_cast_to_kern_ctx", castToKernCtx)
+	registerSockets(r)
 	r.Add("bpf_fib_lookup", fibLookup)
 	r.Add("bpf_get_netns_cookie", getNetnsCookie)
+}
+
+func registerSockets(r *vm.Registry) {
+	for name, f := range map[string]vm.Func{
+		"bpf_sk_lookup_tcp":                lookupFunc(netns.ProtoTCP, false),
+		"bpf_sk_lookup_udp":                lookupFunc(netns.ProtoUDP, false),
+		"bpf_skc_lookup_tcp":               lookupFunc(netns.ProtoTCP, true),
+		"bpf_sk_release":                   skRelease,
+		"bpf_sk_assign":                    skAssign,
+		"bpf_sk_fullsock":                  skFullsock,
+		"bpf_tcp_sock":                     tcpSock,
+		"bpf_get_listener_sock":            getListenerSock,
+		"bpf_tcp_raw_gen_syncookie_ipv4":   rawGenSyncookie(false),
+		"bpf_tcp_raw_gen_syncookie_ipv6":   rawGenSyncookie(true),
+		"bpf_tcp_raw_check_syncookie_ipv4": rawCheckSyncookie(false),
+		"bpf_tcp_raw_check_syncookie_ipv6": rawCheckSyncookie(true),
+		"bpf_tcp_check_syncookie":          checkSyncookie,
+		"bpf_tcp_gen_syncookie":            genSyncookie,
+	} {
+		r.Add(name, f)
+	}
+	registerCasts(r)
 }

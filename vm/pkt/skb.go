@@ -124,7 +124,7 @@ type Skb struct {
 	redirect *Redirect
 	clones   []Clone
 	route    *netns.Route // what the packet was routed by, nil for none
-	kernel   *vm.Object   // struct sk_buff for bpf_cast_to_kern_ctx, nil until asked for
+	kernel   *kernelView  // nil until asked for
 }
 
 // NewSkb makes a packet in the namespace. An error wraps the errno with which
@@ -337,9 +337,7 @@ func (s *Skb) Release() {
 	if s.sock != nil {
 		s.sock.free(s.m, vm.Site{})
 	}
-	if s.kernel != nil {
-		s.m.Mem.Free(s.kernel, vm.Site{})
-	}
+	s.kernel.free()
 }
 
 // offset is the offset of a position in the packet, which may be

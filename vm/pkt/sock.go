@@ -131,6 +131,13 @@ func (s *Skb) testSocket(frame []byte) *netns.Socket {
 
 // full reports whether the socket is more than a request or what is left of a
 // connection (sk_fullsock).
-func (r *sockRef) full() bool {
-	return r.sock.State != netns.StateTimeWait && r.sock.State != netns.StateNewSynRecv
+func (r *sockRef) full() bool { return isFull(r.sock) }
+
+// StorageKey identifies the socket to socket storage, nil where it can have
+// none.
+func (r *sockRef) StorageKey() any {
+	if !r.full() {
+		return nil
+	}
+	return r.sock
 }

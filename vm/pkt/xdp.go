@@ -56,7 +56,7 @@ type XDP struct {
 	testRun  bool
 	metadata *RxMetadata
 	redirect *Redirect
-	kernel   *vm.Object // struct xdp_buff for bpf_cast_to_kern_ctx
+	kernel   *kernelView // nil until asked for
 }
 
 // NewXDP makes a packet in the namespace. An error wraps the errno with which
@@ -198,7 +198,5 @@ func (x *XDP) CtxOut() []byte {
 func (x *XDP) Release() {
 	x.release()
 	x.m.Mem.Free(x.ctx, vm.Site{})
-	if x.kernel != nil {
-		x.m.Mem.Free(x.kernel, vm.Site{})
-	}
+	x.kernel.free()
 }
