@@ -106,6 +106,11 @@ func (r *reaper) pointer(addr uint64) {
 	}
 }
 
+// orphan is the owner of a node whose list was freed with its map value. As in
+// Linux, one who has another reference to the object cannot push it again. Nodes
+// of trees have no such fate.
+const orphan = 2
+
 // owned is the object of the node at addr if it is in the list or tree at head.
 func (r *reaper) owned(w *words, addr, head, owner uint64, f *record.Field) *Local {
 	o := r.m.Mem.Find(addr)
@@ -116,7 +121,11 @@ func (r *reaper) owned(w *words, addr, head, owner uint64, f *record.Field) *Loc
 	if !ok || w.load(addr+owner) != head || w.bad {
 		return nil
 	}
-	w.store(addr+owner, 0)
+	if f.Kind == record.ListHead {
+		w.store(addr+owner, orphan)
+	} else {
+		w.store(addr+owner, 0)
+	}
 	return l
 }
 

@@ -130,3 +130,35 @@ func TestTreeShape(t *testing.T) {
 		reset(t, p)
 	})
 }
+
+// What a shared object remembers of a list or tree that was freed with its map
+// value.
+func TestNodeOfAFreedHead(t *testing.T) {
+	p := load(t)
+	for where := range uint64(2) {
+		for _, then := range []string{"push", "add", "hold", "hold tree"} {
+			p.Compare(t, "holder", op(0, 0, 0), nil)
+			p.Compare(t, "make", op(0, 5, 0), nil)
+			p.Compare(t, "share", op(0, 1, 0), nil)
+			p.Compare(t, "hold", op(0, 1, where), nil)
+			p.Compare(t, "holder", op(0, 0, 1), nil)
+			var out judge.Outcome
+			switch then {
+			case "push":
+				out = p.Compare(t, "push", op(0, 0, 0), nil)
+			case "add":
+				out = p.Compare(t, "add", op(0, 0, 0), nil)
+			case "hold":
+				p.Compare(t, "holder", op(1, 0, 0), nil)
+				out = p.Compare(t, "hold", op(1, 0, 0), nil)
+			case "hold tree":
+				p.Compare(t, "holder", op(1, 0, 0), nil)
+				out = p.Compare(t, "hold", op(1, 0, 1), nil)
+			}
+			if ret := int64(le.Uint64(out.IO[24:])); where == 0 && (then == "push" || then == "hold") && ret != -22 {
+				t.Errorf("%s returned %d, want EINVAL", then, ret)
+			}
+			reset(t, p)
+		}
+	}
+}
