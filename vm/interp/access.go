@@ -1,10 +1,6 @@
 package interp
 
-import (
-	"encoding/binary"
-
-	"github.com/bpfct/bpfct/vm"
-)
+import "encoding/binary"
 
 // Programs on several CPUs may read and write the same bytes without any order,
 // as on Linux; a word-sized access is whole. go:norace keeps the race detector
@@ -13,8 +9,8 @@ import (
 // load reads size bytes at addr, zero-extended. ok is false when x.fault says why.
 //
 //go:norace
-func (x *run) load(m *vm.Memory, addr uint64, size uint32) (v uint64, ok bool) {
-	b, f := m.Load(addr, size)
+func (x *run) load(addr uint64, size uint32) (v uint64, ok bool) {
+	b, f := x.m.Load(addr, size)
 	if f != nil {
 		x.fault = f
 		return 0, false
@@ -33,8 +29,8 @@ func (x *run) load(m *vm.Memory, addr uint64, size uint32) (v uint64, ok bool) {
 // store writes the low size bytes of v to addr.
 //
 //go:norace
-func (x *run) store(m *vm.Memory, addr uint64, size uint32, v uint64) bool {
-	b, o, f := m.Store(addr, size)
+func (x *run) store(addr uint64, size uint32, v uint64) bool {
+	b, o, f := x.m.Store(addr, size)
 	if f != nil {
 		x.fault = f
 		return false

@@ -20,10 +20,10 @@ const (
 )
 
 // rmw performs a read-modify-write instruction and returns the old value.
-func (x *run) rmw(m *vm.Memory, addr uint64, size uint32, what, operand, expected uint64) (old uint64, ok bool) {
-	b, o, f := m.Store(addr, size)
+func (x *run) rmw(addr uint64, size uint32, what, operand, expected uint64) (old uint64, ok bool) {
+	b, o, f := x.m.Store(addr, size)
 	if f == nil && addr%uint64(size) != 0 {
-		f = misaligned(m, addr, size, true)
+		f = x.misaligned(addr, size, true)
 	}
 	if f != nil {
 		x.fault = f
@@ -99,10 +99,10 @@ func modify(what, old, operand, expected uint64) (next uint64, change bool) {
 }
 
 // loadAcquire reads size bytes; what follows in the program happens after it.
-func (x *run) loadAcquire(m *vm.Memory, addr uint64, size uint32) (uint64, bool) {
-	b, f := m.Load(addr, size)
+func (x *run) loadAcquire(addr uint64, size uint32) (uint64, bool) {
+	b, f := x.m.Load(addr, size)
 	if f == nil && addr%uint64(size) != 0 {
-		f = misaligned(m, addr, size, false)
+		f = x.misaligned(addr, size, false)
 	}
 	if f != nil {
 		x.fault = f
@@ -119,10 +119,10 @@ func (x *run) loadAcquire(m *vm.Memory, addr uint64, size uint32) (uint64, bool)
 }
 
 // storeRelease writes size bytes; what precedes in the program happens before it.
-func (x *run) storeRelease(m *vm.Memory, addr uint64, size uint32, v uint64) bool {
-	b, o, f := m.Store(addr, size)
+func (x *run) storeRelease(addr uint64, size uint32, v uint64) bool {
+	b, o, f := x.m.Store(addr, size)
 	if f == nil && addr%uint64(size) != 0 {
-		f = misaligned(m, addr, size, true)
+		f = x.misaligned(addr, size, true)
 	}
 	if f != nil {
 		x.fault = f
@@ -149,6 +149,6 @@ func (x *run) storeRelease(m *vm.Memory, addr uint64, size uint32, v uint64) boo
 	return true
 }
 
-func misaligned(m *vm.Memory, addr uint64, size uint32, write bool) *vm.Fault {
-	return &vm.Fault{Kind: vm.Misaligned, Addr: addr, Size: size, Write: write, Object: m.Find(addr)}
+func (x *run) misaligned(addr uint64, size uint32, write bool) *vm.Fault {
+	return &vm.Fault{Kind: vm.Misaligned, Addr: addr, Size: size, Write: write, Object: x.m.Find(addr)}
 }

@@ -49,12 +49,28 @@ type state struct {
 	idle []*run
 }
 
-// run is one activation of exec: a program's run, or a callback within it.
+// run is one activation of exec: a program's run, or a callback within it. Its
+// fields are the state of the running function where no comment says otherwise.
 type run struct {
+	r    [16]uint64 // registers; 16 of them for the mask that saves a bounds check
+	stk  *stack
+	lo   uint64 // guest address of stk
+	m    *vm.Memory
+	k    *code
+	main bool // whether the function is a program's entry
+	// loops is how often may_goto may still pass.
+	loops uint64
+	base  int // of the CPU, see vm.CPU.Base
+	// start is where the straight line began whose instructions are not yet taken
+	// off budget.
+	start  int
+	budget uint64
+
+	c      *vm.CPU
+	depth  int // frames of the CPU without those of calls in this activation
+	frames []frame
 	// args are those of the helper that is being called.
 	args [5]uint64
-	// frames are the callers of the running function, outermost first.
-	frames []frame
 	// fault is why the last memory access failed.
 	fault *vm.Fault
 }
