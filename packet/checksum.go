@@ -80,7 +80,7 @@ func CsumBlockSub(a, b uint32, offset int) uint32 { return CsumSub(a, csumShift(
 // other half of each word.
 func csumShift(sum uint32, offset int) uint32 {
 	if offset&1 != 0 {
-		return bits.RotateLeft32(sum, 8)
+		return bits.RotateLeft32(sum, -8)
 	}
 	return sum
 }

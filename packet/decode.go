@@ -20,22 +20,31 @@ const (
 // Decode takes a frame apart so that Build makes the same bytes of it. What it
 // cannot take apart is left as Data, Payload or Bytes; nothing is refused. The
 // slices are those of frame. A frame of another link type than Ethernet or raw
-// IP becomes one without a link header, and the bytes of that header are lost.
+// IP becomes that which ToEthernet makes of it.
 func Decode(frame []byte, link LinkType) *Frame {
+	frame, link = asEthernet(frame, link)
 	for d := detailQuote; d > detailBytes; d-- {
 		f := decodeAs(frame, link, d)
 		if f == nil {
 			continue
 		}
-		net := 0
-		if f.Link != link && !link.raw() {
-			net, _, _ = link.Network(frame)
-		}
-		if b, err := f.Build(); err == nil && string(b) == string(frame[net:]) {
+		if b, err := f.Build(); err == nil && string(b) == string(frame) {
 			return f
 		}
 	}
 	return decodeAs(frame, link, detailBytes)
+}
+
+// asEthernet makes an Ethernet frame of one of a link type that the text form
+// has no words for, where that is possible.
+func asEthernet(frame []byte, link LinkType) ([]byte, LinkType) {
+	if link == LinkEthernet || link.raw() {
+		return frame, link
+	}
+	if b, err := ToEthernet(frame, link); err == nil {
+		return b, LinkEthernet
+	}
+	return frame, link
 }
 
 func decodeAs(frame []byte, link LinkType, d detail) *Frame {

@@ -23,26 +23,20 @@ type FormatOptions struct {
 // hex digits.
 func Format(frame []byte) string { return FormatOptions{}.Format(frame, LinkEthernet) }
 
-// Format is the text form of a frame of any link type. Of link types other
-// than Ethernet and raw IP the link header is not printed; the text is that of
-// a raw IP packet.
+// Format is the text form of a frame of any link type. Of one other than
+// Ethernet and raw IP it is that of the frame that ToEthernet makes.
 func (o FormatOptions) Format(frame []byte, link LinkType) string {
 	if o.Brief {
 		return o.FormatFrame(Decode(frame, link))
 	}
-	want := frame
+	frame, link = asEthernet(frame, link)
 	for d := detailQuote; d > detailBytes; d-- {
 		f := decodeAs(frame, link, d)
 		if f == nil {
 			continue
 		}
-		if link != LinkEthernet && !link.raw() {
-			if n, _, err := link.Network(frame); err == nil {
-				want = frame[n:]
-			}
-		}
 		s := o.FormatFrame(f)
-		if b, _, err := ParseTextLink(s); err == nil && string(b) == string(want) {
+		if b, _, err := ParseTextLink(s); err == nil && string(b) == string(frame) {
 			return s
 		}
 	}

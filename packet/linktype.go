@@ -98,6 +98,9 @@ func ToEthernet(frame []byte, link LinkType) ([]byte, error) {
 	if e := info.parseLink(frame, link); e != nil {
 		return nil, e
 	}
+	if info.EtherType == 0 {
+		return nil, &Error{"link", 0, "holds a control protocol of PPP, which Ethernet does not carry"}
+	}
 	out := make([]byte, 0, 22+len(frame)-info.Network)
 	out = append(out, DefaultDstMAC[:]...)
 	out = append(out, DefaultSrcMAC[:]...)

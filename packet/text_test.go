@@ -203,7 +203,7 @@ func TestFormatBriefAndLink(t *testing.T) {
 		t.Errorf("with link: %s, want %s", got, want)
 	}
 	sll := append(make([]byte, 14), append([]byte{8, 0}, frame[14:]...)...)
-	if got, want := (FormatOptions{}).Format(sll, LinkLinuxSLL), `raw 10.0.0.1:1 > 10.0.0.2:2 udp "hello"`; got != want {
+	if got, want := (FormatOptions{}).Format(sll, LinkLinuxSLL), `10.0.0.1:1 > 10.0.0.2:2 udp "hello"`; got != want {
 		t.Errorf("cooked: %s, want %s", got, want)
 	}
 	if got, want := (FormatOptions{}).Format(sll[:9], LinkLinuxSLL), `raw frame len 9`; got != want {
