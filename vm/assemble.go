@@ -1,13 +1,13 @@
 package vm
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
 	"strings"
 
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/bpfct/bpfct/link"
 )
 
 // Opcode bytes that mean something to a reader of a Program, not only to an engine.
@@ -151,32 +151,10 @@ func (a *assembler) target(slot int, ins *asm.Instruction, dist int64) (int, err
 	return int(t), nil
 }
 
-// decode is ins as it is encoded: cilium/ebpf keeps parts of offset and
-// immediate of some instructions in its wider opcode.
+// decode is ins as the kernel reads it.
 func decode(ins *asm.Instruction) (Insn, error) {
-	if ins.Dst > asm.R10 || ins.Src > 15 {
-		return Insn{}, fmt.Errorf("no register r%d", max(ins.Dst, ins.Src))
-	}
-	if ins.IsBuiltinCall() { // Marshal refuses Linux's helpers on other systems
-		return Insn{Op: opCall, Off: ins.Offset, Imm: int32(ins.Constant)}, nil
-	}
-	var b bytes.Buffer
-	if _, err := ins.Marshal(&b, binary.LittleEndian); err != nil {
-		return Insn{}, err
-	}
-	raw := b.Bytes()
-	out := Insn{
-		Op:  raw[0],
-		Dst: raw[1] & 15,
-		Src: raw[1] >> 4,
-		Off: int16(binary.LittleEndian.Uint16(raw[2:])),
-		Imm: int32(binary.LittleEndian.Uint32(raw[4:])),
-	}
-	if atomic := ins.OpCode.AtomicOp(); atomic != asm.InvalidAtomic {
-		// Marshal writes Constant, which only decoded instructions have.
-		out.Imm = int32(atomic >> 8)
-	}
-	return out, nil
+	raw, err := link.Encode(ins)
+	return Insn{Op: raw.Op, Dst: raw.Dst, Src: raw.Src, Off: raw.Off, Imm: raw.Imm}, err
 }
 
 // subprogs cuts the program at the starts of functions.
