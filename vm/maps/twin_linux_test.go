@@ -55,6 +55,11 @@ func loadTwin(t tester, spec *ebpf.CollectionSpec, name string, cpus int, adjust
 			delete(spec.Maps, n)
 		}
 	}
+	for n, v := range spec.Variables {
+		if used[v.SectionName] == nil {
+			delete(spec.Variables, n)
+		}
+	}
 	tw := &twin{maps: make(map[string]Map)}
 	r := new(vm.Registry)
 	Register(r)
