@@ -98,3 +98,11 @@ func (r *random) uint16() uint16 { return uint16(splitmix(r.state.Add(golden)) >
 func (r *random) below(n uint32) uint32 {
 	return uint32(splitmix(r.state.Add(golden)) >> 32 * uint64(n) >> 32)
 }
+
+// givenRandom takes the numbers for ports from the owner of the table.
+type givenRandom struct {
+	randSource
+	next func() uint16
+}
+
+func (g givenRandom) uint16() uint16 { return g.next() }

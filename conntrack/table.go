@@ -16,6 +16,9 @@ type Options struct {
 	HZ int
 	// Seed fixes the hash key and the sequence of random ports.
 	Seed uint64
+	// Rand, where set, is the source of the random numbers that a search for a
+	// free port begins with, in place of a sequence that Seed starts.
+	Rand func() uint16
 	// NetID names the network namespace in snapshots. Any number will do.
 	NetID uint64
 	// Max is nf_conntrack_max and Buckets nf_conntrack_buckets; 0 is 262144.
@@ -59,6 +62,9 @@ type Table struct {
 // New makes an empty table.
 func New(o Options) *Table {
 	t := &Table{clock: o.Clock, hz: o.HZ, netID: o.NetID, key: newHasher(o.Seed), rand: newRandom(o.Seed)}
+	if o.Rand != nil {
+		t.rand = givenRandom{t.rand, o.Rand}
+	}
 	if t.clock == nil {
 		t.clock = stopped{}
 	}
