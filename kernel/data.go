@@ -179,7 +179,11 @@ type table struct {
 
 func (p *Profile) readTable(fsys fs.FS) (*table, error) {
 	if p.base != nil {
-		return p.base.table()
+		t, err := p.base.table()
+		if err != nil {
+			return nil, err
+		}
+		return t.resize(p.patch), nil
 	}
 	var helpers, kfuncs []*Prototype
 	if err := readJSON(fsys, p.dir+"/helpers.json", &helpers); err != nil {
@@ -219,6 +223,32 @@ func (p *Profile) readTable(fsys fs.FS) (*table, error) {
 		}
 	}
 	return t, nil
+}
+
+// resize gives the arguments of structs that are laid out anew their new size.
+// Prototypes that do not change are shared with t.
+func (t *table) resize(patches []structPatch) *table {
+	sizes := make(map[string]uint32)
+	for _, s := range patches {
+		sizes[s.Name] = s.Size
+	}
+	out := &table{byID: t.byID, helper: t.helper, kfunc: maps.Clone(t.kfunc)}
+	for _, proto := range t.all {
+		stale := func(a Arg) bool { return sizes[a.BTF] != 0 && a.Size != 0 }
+		if proto.Kind == Kfunc && slices.ContainsFunc(proto.Args, stale) {
+			changed := *proto
+			changed.Args = slices.Clone(proto.Args)
+			for i, a := range changed.Args {
+				if stale(a) {
+					changed.Args[i].Size = sizes[a.BTF]
+				}
+			}
+			proto = &changed
+			out.kfunc[proto.Name] = proto
+		}
+		out.all = append(out.all, proto)
+	}
+	return out
 }
 
 func (p *Profile) readConstants(fsys fs.FS) (map[string]int64, error) {

@@ -62,10 +62,9 @@ type Limits struct {
 	Kfuncs          int `json:"kfuncs"`            // different ones called by one program
 	LoopIterations  int `json:"loop_iterations"`   // of bpf_loop
 	MapFields       int `json:"map_fields"`        // special fields in a map's value
-	HashElement     int `json:"hash_element"`      // bytes of key and value of a hash map, together less than this
+	HashElement     int `json:"hash_element"`      // bytes of a hash map's struct htab_elem, key and value: together less than this
 	LPMKey          int `json:"lpm_key"`           // bytes of the data in the key of an LPM trie
 	PerCPUValue     int `json:"percpu_value"`      // bytes of a per-CPU map's value
-	RingbufRecord   int `json:"ringbuf_record"`    // bytes of a record
 	TracePrintkArgs int `json:"trace_printk_args"` // values of bpf_trace_printk
 	VPrintkData     int `json:"vprintk_data"`      // bytes of the values of bpf_trace_vprintk, bpf_snprintf, bpf_seq_printf
 }

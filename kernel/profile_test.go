@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 )
 
@@ -178,6 +179,87 @@ func TestTextFormsRoundTrip(t *testing.T) {
 	for _, bad := range []string{"nonsense", "mem|nonsense"} {
 		if err := new(ArgType).UnmarshalText([]byte(bad)); err == nil {
 			t.Errorf("read argument class %q", bad)
+		}
+	}
+}
+
+func TestDocumentedContract(t *testing.T) {
+	doc, new := mustLookup(t, "documented"), mustLookup(t, "6.18")
+	if c := doc.Conntrack; c.Zones || !c.KptrXchg || len(c.OptsSizes) != 1 || c.OptsSizes[0].Size != 12 {
+		t.Errorf("documented conntrack is %+v", c)
+	}
+	if doc.Destructors["nf_conn"] == "" || new.Destructors["nf_conn"] != "" || doc.Destructors["task_struct"] == "" {
+		t.Errorf("destructors are %v and %v", doc.Destructors, new.Destructors)
+	}
+	for prof, want := range map[*Profile]uint32{doc: 12, new: 16} {
+		for _, name := range []string{"bpf_skb_ct_lookup", "bpf_xdp_ct_alloc"} {
+			p, ok := prof.Kfunc(name)
+			if !ok || p.Args[3].Size != want {
+				t.Errorf("%s: %v takes options of %d bytes, want %d", prof, p, p.Args[3].Size, want)
+			}
+		}
+	}
+	// Whatever is reserved lies in the struct, at its end.
+	for _, prof := range []*Profile{doc, new} {
+		for _, o := range prof.Conntrack.OptsSizes {
+			if o.ReservedFrom >= o.ReservedTo || o.ReservedTo != o.Size {
+				t.Errorf("%s: %+v", prof, o)
+			}
+		}
+	}
+}
+
+func TestPrototypeLookups(t *testing.T) {
+	p := mustLookup(t, "6.18")
+	get, ok := p.HelperByName("bpf_sk_storage_get")
+	if !ok || get.ID != 107 {
+		t.Fatalf("bpf_sk_storage_get is %v", get)
+	}
+	// The same helper takes a socket in one program type, the context in another.
+	if f := get.For(ebpf.SchedCLS); f == nil || f.Args[1].Type.Base() != ArgBTFIDSockCommon || f.Name != get.Name || f.ID != 107 {
+		t.Errorf("from sched_cls it is %+v", f)
+	}
+	if f := get.For(ebpf.CGroupSock); f == nil || f.Args[1].Type.Base() != ArgCtx {
+		t.Errorf("from cgroup_sock it is %+v", f)
+	}
+	if f := get.For(ebpf.XDP); f != nil || get.Allowed(ebpf.XDP) {
+		t.Errorf("from xdp it is %+v", f)
+	}
+	alloc, _ := p.Kfunc("bpf_skb_ct_alloc")
+	if alloc.SizeArg(1) != 2 || alloc.SizeArg(3) != 4 || alloc.SizeArg(0) != -1 || alloc.SizeArg(4) != -1 || alloc.ReleaseArg() != -1 {
+		t.Errorf("sizes of %v", alloc)
+	}
+	if want := "struct nf_conn___init *bpf_skb_ct_alloc(struct __sk_buff *skb_ctx, struct bpf_sock_tuple *bpf_tuple, u32 tuple__sz, struct bpf_ct_opts *opts, u32 opts__sz)"; alloc.String() != want {
+		t.Errorf("declaration is\n%s, want\n%s", alloc, want)
+	}
+	if release, _ := p.Kfunc("bpf_ct_release"); release.ReleaseArg() != 0 || !release.Flags.Has(Release) {
+		t.Errorf("%v releases argument %d", release, release.ReleaseArg())
+	}
+	if _, ok := p.Helper(212); ok {
+		t.Error("helper 212 exists")
+	}
+	if s := Programs(ebpf.XDP, ebpf.SchedCLS); s.String() != "sched_cls xdp" || !s.Has(ebpf.XDP) || s.Has(ebpf.Kprobe) || s.Has(99) {
+		t.Errorf("set is %v", s)
+	}
+}
+
+func BenchmarkReadProfile(b *testing.B) {
+	for b.Loop() {
+		all, err := readProfiles(data)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := all[0].Types(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkField(b *testing.B) {
+	p := mustLookup(b, "6.18")
+	for b.Loop() {
+		if _, _, err := p.Field("nf_conn", "tuplehash[1].tuple.dst.u3.ip"); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
