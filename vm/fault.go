@@ -136,8 +136,8 @@ func (f *Fault) Format(s fmt.State, verb rune) {
 		if o.Stride != 0 {
 			fmt.Fprintf(s, ", in elements of %d bytes every %d", o.Elem, o.Stride)
 		}
-		if a := o.Acquired.String(); a != "" {
-			fmt.Fprintf(s, "\n  acquired at %s of %s", a, o.Acquired.Program.Name)
+		if a := o.Acquired(); a.Program != nil {
+			fmt.Fprintf(s, "\n  acquired at %v of %s", a, a.Program.Name)
 		}
 		if r, ok := o.Released(); ok && r.Program != nil {
 			fmt.Fprintf(s, "\n  released at %v of %s", r, r.Program.Name)

@@ -24,8 +24,9 @@ func (m *Memory) placeLarge(o *Object) bool {
 
 // freeLarge replaces o by a tombstone.
 func (m *Memory) freeLarge(o *Object) {
-	t := &Object{ObjectSpec: o.ObjectSpec, Base: o.Base, Acquired: o.Acquired, lo: o.lo, hi: o.hi, class: o.class}
+	t := &Object{ObjectSpec: o.ObjectSpec, Base: o.Base, lo: o.lo, hi: o.hi, class: o.class}
 	t.Owner, t.OnWrite, t.Writable = nil, nil, nil
+	t.acquired.Store(o.acquired.Load())
 	t.released.Store(o.released.Load())
 	m.setPages(t.Base>>pageShift, uint32(t.class>>pageShift), &page{whole: t})
 	m.large = append(m.large, t)

@@ -67,9 +67,9 @@ type Object struct {
 	ObjectSpec
 	// Base is the guest address of the first byte.
 	Base uint32
-	// Acquired says where a program obtained the object as a reference. Written by
-	// the CPU that acquires, before the program sees the object.
-	Acquired Site
+	// acquired is where a program obtained the object as a reference; nil before.
+	// CPUs may share an object that counts its references.
+	acquired atomic.Pointer[Site]
 	// released is where the object was released or freed; nil while it lives.
 	released atomic.Pointer[Site]
 
@@ -95,6 +95,15 @@ func (o *Object) Released() (site Site, ok bool) {
 		return *s, true
 	}
 	return Site{}, false
+}
+
+// Acquired is where a program last obtained the object as a reference; the zero
+// Site for an object that none did.
+func (o *Object) Acquired() Site {
+	if s := o.acquired.Load(); s != nil {
+		return *s
+	}
+	return Site{}
 }
 
 // Window is the part of the object that a program may touch, as offsets.

@@ -4,9 +4,14 @@ import "slices"
 
 // Acquire records that the program now owes the release of o.
 func (c *CPU) Acquire(o *Object) {
-	o.Acquired = c.Site()
+	site := c.Site()
+	o.acquired.Store(&site)
 	c.refs = append(c.refs, o)
 }
+
+// References are what the program owes the release of, oldest first. The caller
+// does not change the slice.
+func (c *CPU) References() []*Object { return c.refs }
 
 // Holds reports whether the program holds o as a reference.
 func (c *CPU) Holds(o *Object) bool { return slices.Contains(c.refs, o) }
@@ -63,7 +68,7 @@ func (c *CPU) checkExit(what string) error {
 		return f
 	}
 	if len(c.refs) > 0 {
-		f := c.Fault(ReferenceLeak, "", "still held at %s, acquired at %v", what, c.refs[0].Acquired)
+		f := c.Fault(ReferenceLeak, "", "still held at %s, acquired at %v", what, c.refs[0].Acquired())
 		f.Object = c.refs[0]
 		return f
 	}
