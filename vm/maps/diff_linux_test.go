@@ -27,10 +27,13 @@ type pair struct {
 	kern *kernelMap
 }
 
+// noDevice is an ifindex that nobody has.
+const noDevice = 1 << 20
+
 func newPair(t *rapid.T, spec *ebpf.MapSpec, cpus int) *pair {
 	m := newMachine(t, cpus)
 	spec.Name = "test"
-	ours, err := New(m, spec, Options{ID: 1})
+	ours, err := New(m, spec, Options{ID: 1, HasDevice: func(i int) bool { return i < noDevice }})
 	kern, e := createKernelMap(spec, 0)
 	if errnoOf(err) != e {
 		t.Fatalf("create %v flags %#x: %v, kernel %v", spec, spec.Flags, err, e)

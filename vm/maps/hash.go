@@ -23,10 +23,11 @@ import (
 // Elements are numbered from 0; lists hold the number plus one, 0 ends them.
 type hash struct {
 	*base
-	percpu   bool
+	percpu   bool // these five are immutable
 	prealloc bool
-	seed     uint32 // immutable
-	mask     uint32 // immutable
+	ofMaps   bool
+	seed     uint32
+	mask     uint32
 	count    []byte // where the handle shows the number of elements, nil where it does not
 
 	mu     sync.RWMutex // guards the rest
@@ -70,10 +71,10 @@ func checkHash(p *kernel.Profile, s *ebpf.MapSpec) error {
 }
 
 func newHash(b *base, s *ebpf.MapSpec) (Map, error) {
-	h := &hash{base: b, prealloc: s.Flags&NoPrealloc == 0}
+	h := &hash{base: b, prealloc: s.Flags&NoPrealloc == 0, ofMaps: s.Type == ebpf.HashOfMaps}
 	isLRU := s.Type == ebpf.LRUHash || s.Type == ebpf.LRUCPUHash
 	h.percpu = s.Type == ebpf.PerCPUHash || s.Type == ebpf.LRUCPUHash
-	if s.Type == ebpf.HashOfMaps {
+	if h.ofMaps {
 		var err error
 		if h.like, err = b.newTemplate(s); err != nil {
 			return nil, err
@@ -133,7 +134,7 @@ func newHash(b *base, s *ebpf.MapSpec) (Map, error) {
 }
 
 func (h *hash) makeInner(n uint32) []Map {
-	if h.info.Type != ebpf.HashOfMaps {
+	if !h.ofMaps {
 		return nil
 	}
 	return make([]Map, n)
@@ -248,7 +249,7 @@ func (h *hash) evict(e uint32) bool {
 }
 
 func (h *hash) free() {
-	if !h.owns && h.inner == nil {
+	if !h.owns && !h.ofMaps {
 		return
 	}
 	for e := range uint32(len(h.next)) {

@@ -22,7 +22,7 @@ func (h *hash) lookupOn(key []byte, cpu int) uint64 {
 	if h.lru != nil {
 		h.lru.touch(e)
 	}
-	if h.inner != nil {
+	if h.ofMaps {
 		return h.inner[e].Handle().Addr()
 	}
 	return h.slab.addr(e, cpu)
@@ -51,7 +51,7 @@ func (h *hash) update(f from, key, value []byte, flags uint64) error {
 }
 
 func (h *hash) userUpdate(key, value []byte, flags uint64) error {
-	if h.inner != nil {
+	if h.ofMaps {
 		return errno.EBADF // no descriptors here: UpdateRef
 	}
 	return h.set(user, key, value, flags, h.percpu)
@@ -243,14 +243,14 @@ func (h *hash) userLookup(key []byte, flags uint64) ([]byte, error) {
 	if !ok {
 		return nil, errno.ENOENT
 	}
-	if h.inner != nil {
+	if h.ofMaps {
 		return uint32Bytes(h.inner[e].Info().ID), nil
 	}
 	return h.slab.userValue(e, flags), nil
 }
 
 func (h *hash) take(key []byte, flags uint64) ([]byte, error) {
-	if h.inner != nil {
+	if h.ofMaps {
 		return nil, errno.ENOTSUPP
 	}
 	sum := jhash(key, h.seed)

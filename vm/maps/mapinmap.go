@@ -68,15 +68,15 @@ func impliedFlags(t ebpf.MapType) uint32 {
 }
 
 // accepts reports whether m may stand where the template does. Only arrays and
-// the like must agree in their number of entries, and not even these with
-// BPF_F_INNER_MAP.
+// XSK maps must agree in their number of entries, and arrays not with
+// BPF_F_INNER_MAP: a program's access to them depends on it.
 func (t template) accepts(m Map) bool {
 	i := m.Info()
 	if i.Type != t.info.Type || i.KeySize != t.info.KeySize || i.ValueSize != t.info.ValueSize || i.Flags != t.info.Flags {
 		return false
 	}
 	switch i.Type {
-	case ebpf.Array, ebpf.PerCPUArray:
+	case ebpf.Array:
 		if t.info.Flags&InnerMap == 0 && i.MaxEntries != t.info.MaxEntries {
 			return false
 		}
@@ -202,7 +202,7 @@ func (a *arrayOfMaps) free() {
 // The user's side of a hash of maps.
 
 func (h *hash) userUpdateRef(key []byte, ref any, flags uint64) error {
-	if h.info.Type != ebpf.HashOfMaps {
+	if !h.ofMaps {
 		return h.base.userUpdateRef(key, ref, flags)
 	}
 	m, err := innerRef(ref, h.like)
@@ -232,7 +232,7 @@ func (h *hash) userUpdateRef(key []byte, ref any, flags uint64) error {
 
 // dropInner gives up the map that e holds, where there is one.
 func (h *hash) dropInner(e uint32) {
-	if h.inner != nil && h.inner[e] != nil {
+	if h.ofMaps && h.inner[e] != nil {
 		h.inner[e].Release()
 		h.inner[e] = nil
 	}
