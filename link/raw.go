@@ -38,11 +38,16 @@ func Encode(ins *asm.Instruction) (Raw, error) {
 		return Raw{}, err
 	}
 	raw := b.Bytes()
-	return Raw{
+	r := Raw{
 		Op:  raw[0],
 		Dst: raw[1] & 15,
 		Src: raw[1] >> 4,
 		Off: int16(binary.LittleEndian.Uint16(raw[2:])),
 		Imm: int32(binary.LittleEndian.Uint32(raw[4:])),
-	}, nil
+	}
+	if atomic := ins.OpCode.AtomicOp(); atomic != asm.InvalidAtomic {
+		// Marshal writes Constant, in which only decoded instructions have it.
+		r.Imm = int32(atomic >> 8)
+	}
+	return r, nil
 }

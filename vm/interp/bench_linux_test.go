@@ -1,0 +1,40 @@
+package interp_test
+
+import (
+	"testing"
+	"time"
+)
+
+// BenchmarkInsnToKernel runs each program here and on the kernel's JIT and
+// reports the time of an instruction on both, and the ratio.
+func BenchmarkInsnToKernel(b *testing.B) {
+	for _, bp := range benchPrograms {
+		b.Run(bp.name, func(b *testing.B) {
+			p := newBuf(b, 64)
+			defer p.close()
+			if err := p.load(b, benchProgram(bp.body)); err != nil {
+				b.Fatalf("%+v", err)
+			}
+			var insns uint64
+			var here, kernel time.Duration
+			for b.Loop() { // in turns, so that other load on the machine meets both
+				start := time.Now()
+				res, err := p.env.Run(p.prog)
+				if err != nil {
+					b.Fatal(err)
+				}
+				here += time.Since(start)
+				insns += res.Insns
+				_, d, err := p.kernel.Benchmark(make([]byte, 64), 1, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				kernel += d
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(here.Nanoseconds())/float64(insns), "ns/insn")
+			b.ReportMetric(float64(kernel.Nanoseconds())/float64(insns), "kernel-ns/insn")
+			b.ReportMetric(float64(here)/float64(kernel), "times-kernel")
+		})
+	}
+}
