@@ -62,15 +62,13 @@ func (s *system) release(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	return 0, nil
 }
 
-// change runs f on the connection in r1 and refreshes its view.
+// change runs f on the connection in r1.
 func (s *system) change(c *vm.CPU, args *[5]uint64, init bool, f func(conntrack.Conn) error) (uint64, error) {
 	v, err := s.arg(c, args[0], init)
 	if err != nil {
 		return 0, err
 	}
-	err = f(v.conn)
-	v.refresh()
-	return result(err), nil
+	return result(f(v.conn)), nil
 }
 
 // setTimeout is bpf_ct_set_timeout, in milliseconds.

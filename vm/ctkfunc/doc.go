@@ -5,9 +5,9 @@
 //
 // What they do to a connection is package conntrack's. Here are the argument
 // checks with their errors and order, and the view: the guest memory behind a
-// struct nf_conn pointer, laid out as the profile's BTF says. A view is filled
-// when a program acquires the connection and after each kfunc that changes it;
-// its one writable field, mark, is written through. All who hold one connection
+// struct nf_conn pointer, laid out as the profile's BTF says. The views that a
+// program holds are filled after each kfunc that it calls; their one writable
+// field, mark, is written through. All who hold one connection
 // share its view, so that equal connections are equal pointers.
 //
 // Start at Register, then alloc and lookup in entry.go, and view.go.

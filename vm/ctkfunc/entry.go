@@ -18,6 +18,8 @@ type opts struct {
 	mem   []byte // the program's memory, opts__sz bytes; nil for a NULL pointer
 	netns int32
 	proto uint8
+	// zoned says that the options have a zone; zone is it, or the default one.
+	zoned bool
 	zone  conntrack.Zone
 }
 
@@ -49,7 +51,7 @@ func (o *opts) parse(ct *kernel.Conntrack) errno.Errno {
 	o.netns = int32(binary.LittleEndian.Uint32(o.mem[optsNetnsID:]))
 	o.proto = o.mem[optsProto]
 	o.zone = conntrack.DefaultZone
-	if ct.Zones && len(o.mem) > optsZoneDir {
+	if o.zoned = ct.Zones && len(o.mem) > optsZoneDir; o.zoned {
 		o.zone.ID = binary.LittleEndian.Uint16(o.mem[optsZoneID:])
 		// A zone is taken as it stands only where it names a direction.
 		if d := conntrack.ZoneDir(o.mem[optsZoneDir]); d != 0 {
@@ -57,6 +59,15 @@ func (o *opts) parse(ct *kernel.Conntrack) errno.Errno {
 		}
 	}
 	return 0
+}
+
+// settleZone tells the program the direction that was taken for its 0. It is done
+// last of all before the table is asked, so that a call that fails earlier leaves
+// the member as it was.
+func (o *opts) settleZone() {
+	if o.zoned {
+		o.mem[optsZoneDir] = byte(o.zone.Dir)
+	}
 }
 
 func trackable(proto uint8) bool {
@@ -148,6 +159,7 @@ func (s *system) alloc(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	if ns == nil {
 		return r.fail(errno.ENONET)
 	}
+	r.settleZone()
 	conn, err := ns.Conntrack.Alloc(tuple, r.zone)
 	if err != nil {
 		return r.fail(errnoOf(err))
@@ -190,6 +202,7 @@ func (s *system) lookup(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	if ns == nil {
 		return r.fail(errno.ENONET)
 	}
+	r.settleZone()
 	conn, dir, err := ns.Conntrack.Lookup(tuple, r.zone)
 	if err != nil {
 		return r.fail(errnoOf(err))

@@ -39,9 +39,27 @@ func Register(r *vm.Registry, prof *kernel.Profile) error {
 		"bpf_ct_change_status":  s.changeStatus,
 		"bpf_ct_set_nat_info":   s.setNATInfo,
 	} {
-		r.Add(name, f)
+		r.Add(name, s.refreshing(f))
 	}
 	return nil
+}
+
+// refreshing makes the views of all connections that the program holds follow what f
+// did: a call for one may count down, end or change another, and two pointers may be
+// of one connection.
+func (s *system) refreshing(f vm.Func) vm.Func {
+	return func(c *vm.CPU, args *[5]uint64) (uint64, error) {
+		r0, err := f(c, args)
+		if err != nil {
+			return r0, err
+		}
+		for _, o := range c.References() {
+			if v, ok := o.Owner.(*view); ok {
+				v.refresh()
+			}
+		}
+		return r0, nil
+	}
 }
 
 // errnoOf is the errno in err; an error without one is the machine's own, which

@@ -141,7 +141,6 @@ func (vs *views) hold(c *vm.CPU, conn conntrack.Conn, init bool) (*view, error) 
 		vs.held[conn] = v
 	}
 	v.holders++
-	v.refresh()
 	c.Acquire(v.obj)
 	return v, nil
 }
