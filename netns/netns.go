@@ -33,8 +33,8 @@ type Netns struct {
 
 // Sysctl has the settings of a namespace below net that programs can notice.
 type Sysctl struct {
-	// Forwarding4 and Forwarding6 are what devices added later start with
-	// (net.ipv4.ip_forward, net.ipv6.conf.default.forwarding).
+	// Forwarding4 and Forwarding6 are net.ipv4.ip_forward and
+	// net.ipv6.conf.all.forwarding.
 	Forwarding4, Forwarding6 bool
 	// Syncookies is net.ipv4.tcp_syncookies.
 	Syncookies int
@@ -64,10 +64,23 @@ func (n *Netns) Sysctl() Sysctl {
 	return n.sysctl
 }
 
-// SetSysctl changes the settings. Devices keep the forwarding that they have.
+// SetSysctl changes the settings. A change of forwarding is one of all devices,
+// as with net.ipv4.ip_forward.
 func (n *Netns) SetSysctl(s Sysctl) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	for i, old := range n.devices {
+		d := *old
+		if s.Forwarding4 != n.sysctl.Forwarding4 {
+			d.Forwarding4 = s.Forwarding4
+		}
+		if s.Forwarding6 != n.sysctl.Forwarding6 {
+			d.Forwarding6 = s.Forwarding6
+		}
+		n.devices[i] = &d
+		n.dropDeviceRoutes(i)
+		n.deviceRoutes(&d)
+	}
 	n.sysctl = s
 }
 

@@ -25,13 +25,14 @@ const (
 	Local
 	Broadcast
 	Multicast
+	Anycast
 	Blackhole
 	Unreachable
 	Prohibit
 	Throw
 )
 
-func (t RouteType) hasDevice() bool { return t <= Multicast }
+func (t RouteType) hasDevice() bool { return t <= Anycast }
 
 // Route is a route. The zero values of all fields but Dst and Device are
 // usual ones.
@@ -52,8 +53,9 @@ type Route struct {
 	Metric uint32
 	// TOS, where not 0, is the only type of service that an IPv4 route takes.
 	TOS uint8
-	// MTU, where not 0, is the route's own.
-	MTU uint32
+	// MTU, where not 0, is the route's own; MTULock makes it one that holds.
+	MTU     uint32
+	MTULock bool
 	// Realm is the routing realm.
 	Realm uint32
 
@@ -238,10 +240,13 @@ func (n *Netns) HasTable(table uint32, is6 bool) bool {
 }
 
 func (n *Netns) tableRoute(table uint32, f *Flow) (Route, error) {
+	// Until there is a rule of its own the kernel keeps the main and the local
+	// table of IPv4 as one.
+	merged := n.rules == nil && f.Dst.Is4() && (table == TableMain || table == TableLocal)
 	var found *Route
 	for i := range n.routes {
 		r := &n.routes[i]
-		if r.Table != table || !r.Dst.Contains(f.Dst) || r.TOS != 0 && r.TOS != f.TOS {
+		if r.Table != table && !(merged && (r.Table == TableMain || r.Table == TableLocal)) || !r.Dst.Contains(f.Dst) || r.TOS != 0 && r.TOS != f.TOS {
 			continue
 		}
 		if found != nil && (r.Dst != found.Dst || r.Metric != found.Metric) {
@@ -253,7 +258,7 @@ func (n *Netns) tableRoute(table uint32, f *Flow) (Route, error) {
 			}
 			continue
 		}
-		if d := n.devices[r.Device]; d == nil || !d.Up {
+		if d := n.devices[r.Device]; d == nil || !d.Up && r.Type != Local {
 			continue
 		}
 		if f.Dst.Is4() {
@@ -291,12 +296,9 @@ func (t RouteType) refusal() error {
 	return nil
 }
 
-// deviceRoutes adds the routes that come with the addresses of a device that is
-// up.
+// deviceRoutes adds the routes that come with the addresses of a device. While it
+// is down its addresses are the host's all the same.
 func (n *Netns) deviceRoutes(d *Device) {
-	if !d.Up {
-		return
-	}
 	add := func(r Route) {
 		r.Device, r.auto = d.Index, true
 		r.normalize()
@@ -307,6 +309,7 @@ func (n *Netns) deviceRoutes(d *Device) {
 		host := netip.PrefixFrom(addr, bits)
 		add(Route{Dst: host, Table: TableLocal, Type: Local, Source: source4(addr)})
 		switch {
+		case !d.Up:
 		case d.Kind == KindLoopback && addr.Is4():
 			add(Route{Dst: a, Table: TableLocal, Type: Local, Source: addr})
 			add(Route{Dst: netip.PrefixFrom(lastAddr(a), 32), Table: TableLocal, Type: Broadcast, Source: addr})
@@ -317,9 +320,13 @@ func (n *Netns) deviceRoutes(d *Device) {
 			}
 		case addr.Is6() && d.Kind != KindLoopback:
 			add(Route{Dst: a, Metric: 256})
+			if d.Forwarding6 && a.Bits() < 127 {
+				// The first address of the network is that of all its routers.
+				add(Route{Dst: netip.PrefixFrom(a.Masked().Addr(), 128), Table: TableLocal, Type: Anycast, Metric: 1})
+			}
 		}
 	}
-	if d.Kind != KindLoopback {
+	if d.Kind != KindLoopback && d.Up {
 		add(Route{Dst: netip.MustParsePrefix("fe80::/64"), Metric: 256})
 		add(Route{Dst: netip.MustParsePrefix("ff00::/8"), Table: TableLocal, Type: Multicast, Metric: 256})
 	}

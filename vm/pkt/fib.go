@@ -2,6 +2,7 @@ package pkt
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/netns"
@@ -135,7 +136,9 @@ func (f *fib) lookup() (uint64, errno.Errno) {
 	case f.flags&fibDirect != 0:
 		flow.Table = netns.TableMain
 		if f.flags&fibTbid != 0 {
-			flow.Table = le.Uint32(f.b[fibTable:])
+			if t := le.Uint32(f.b[fibTable:]); t != 0 {
+				flow.Table = t
+			}
 			le.PutUint32(f.b[fibTable:], 0)
 		}
 		if !f.ns.HasTable(flow.Table, f.is6) {
@@ -212,18 +215,15 @@ func (f *fib) take(route *netns.Route, dst netip.Addr) (uint64, errno.Errno) {
 	return fibSuccess, 0
 }
 
-// routeMTU is the MTU towards the route's destination. An IPv4 route's own
-// counts only where ip_forward_use_pmtu is set.
+// routeMTU is the MTU towards the route's destination. Forwarding takes a route's
+// own only where it is locked; an IPv4 one also where ip_forward_use_pmtu is set.
 func (f *fib) routeMTU(route *netns.Route) uint32 {
 	const max4, max6 = 0xffff, 0xffff + 40
-	if f.is6 {
-		if route.MTU != 0 {
-			return min(route.MTU, max6)
-		}
-		return min(f.out.MTU, max6)
-	}
-	if route.MTU != 0 && f.ns.Sysctl().IPv4ForwardUsePMTU {
+	if route.MTU != 0 && (route.MTULock || !f.is6 && f.ns.Sysctl().IPv4ForwardUsePMTU) {
 		return route.MTU
+	}
+	if f.is6 {
+		return min(f.out.MTU, max6)
 	}
 	return min(f.out.MTU, max4)
 }
@@ -262,12 +262,15 @@ func (f *fib) source(route *netns.Route, dst netip.Addr) (netip.Addr, bool) {
 func (f *fib) source6(dst netip.Addr) (best netip.Addr, ok bool) {
 	top := -1
 	for _, d := range f.ns.Devices() {
-		for _, a := range d.Addrs {
+		for _, a := range slices.Backward(d.Addrs) { // the newest first
 			if !a.Addr().Is6() || strict(a.Addr()) {
 				continue
 			}
-			score := commonBits(a.Addr(), dst)
-			if d == f.out {
+			score := min(commonBits(a.Addr(), dst), a.Bits())
+			switch {
+			case a.Addr() == dst:
+				score += 2000
+			case d == f.out:
 				score += 1000
 			}
 			if score > top {

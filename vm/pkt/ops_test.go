@@ -2,6 +2,7 @@ package pkt_test
 
 import (
 	"encoding/binary"
+	"net"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -16,7 +17,7 @@ const opsObject = "testdata/ops.o"
 func frame(t *rapid.T) []byte {
 	n := rapid.IntRange(14, 130).Draw(t, "length")
 	if rapid.IntRange(0, 19).Draw(t, "long") == 0 {
-		n = rapid.SampledFrom([]int{13, 34, 54, 1500, 3712, 3713}).Draw(t, "odd length")
+		n = rapid.SampledFrom([]int{13, 34, 54, 1418, 1419, 1500, 1518, 1519, 3712, 3713}).Draw(t, "odd length")
 	}
 	b := rapid.SliceOfN(rapid.Byte(), n, n).Draw(t, "bytes")
 	if n < 14 {
@@ -183,22 +184,37 @@ func skbOp(t *rapid.T) op {
 	return o
 }
 
-// network is the same small network on both sides: two devices beside lo.
-func network() (live.Options, *netns.Netns) {
-	ns := netns.New("test", 1)
-	for i, name := range []string{"d0", "d1"} {
-		ns.AddDevice(netns.Device{Index: 2 + i, Name: name, Kind: netns.KindDummy, MAC: [6]byte{2, 0, 0, 0, 0, byte(1 + i)}, Up: true,
-			MTU: uint32(1500 - 100*i)})
+// network is the same small network on both sides: three devices beside lo, the
+// other ends of which are where nobody looks.
+func network(tb testing.TB) (live.Options, *netns.Netns) {
+	tb.Helper()
+	ns, sink := netns.New("test", 1), netns.New("sink", 2)
+	opts := live.Options{Namespaces: []live.NamespaceOptions{{Name: "sink", ID: 7}}}
+	for i, d := range []live.Device{
+		{Name: "d0", MAC: "02:00:00:00:00:01", MTU: 1500}, {Name: "d1", MAC: "02:00:00:00:00:02", MTU: 1400}, {Name: "down", MTU: 1500, Down: true},
+	} {
+		d.Kind, d.Index, d.Peer, d.PeerNamespace = live.Veth, i+2, &live.Device{Name: "p" + d.Name, MTU: d.MTU}, "sink"
+		opts.Devices = append(opts.Devices, d)
+		mac, _ := net.ParseMAC(d.MAC)
+		var hw [6]byte
+		copy(hw[:], mac)
+		own, err := ns.AddDevice(netns.Device{Index: d.Index, Name: d.Name, MAC: hw, MTU: uint32(d.MTU), Up: !d.Down})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		peer, err := sink.AddDevice(netns.Device{Name: d.Peer.Name, MTU: uint32(d.MTU), Up: true})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if err := netns.Pair(ns, own.Index, sink, peer.Index); err != nil {
+			tb.Fatal(err)
+		}
 	}
-	ns.AddDevice(netns.Device{Index: 4, Name: "down", Kind: netns.KindDummy})
-	opts := live.Options{NamespaceOptions: live.NamespaceOptions{Devices: []live.Device{
-		{Name: "d0", Index: 2, MAC: "02:00:00:00:00:01"}, {Name: "d1", Index: 3, MAC: "02:00:00:00:00:02", MTU: 1400},
-		{Name: "down", Index: 4, Down: true}}}}
 	return opts, ns
 }
 
 func TestSkbOperations(t *testing.T) {
-	opts, ns := network()
+	opts, ns := network(t)
 	k, m := newKernel(t, opsObject, opts), newMachine(t, opsObject, ns)
 	rapid.Check(t, func(rt *rapid.T) {
 		r := run{data: frame(rt), ctx: skbCtx(rt), ops: rapid.SliceOfN(rapid.Custom(skbOp), 1, scriptLen).Draw(rt, "ops")}
@@ -258,7 +274,7 @@ func xdpOp(t *rapid.T) op {
 }
 
 func TestXDPOperations(t *testing.T) {
-	opts, ns := network()
+	opts, ns := network(t)
 	k, m := newKernel(t, opsObject, opts), newMachine(t, opsObject, ns)
 	rapid.Check(t, func(rt *rapid.T) {
 		r := run{data: frame(rt), ops: rapid.SliceOfN(rapid.Custom(xdpOp), 1, scriptLen).Draw(rt, "ops")}

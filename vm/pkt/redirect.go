@@ -193,14 +193,27 @@ func cloneRedirect(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
 		}
 		clone.Data = clone.Data[n:]
 	}
-	switch {
-	case clone.Ingress && !dev.Up:
-		return netDropped, nil
-	case !clone.Ingress && !dev.Up:
-		return netCongested, nil // a device that is down has a queue that takes nothing
-	case !clone.Ingress && !s.forwardable(dev):
-		return netDropped, nil
+	if ret := s.refused(dev, clone.Ingress); ret != 0 {
+		return ret, nil
 	}
 	s.clones = append(s.clones, clone)
 	return 0, nil
+}
+
+// refused is what the kernel returns where a clone does not get into, or out of,
+// dev: 0 where it does.
+func (s *Skb) refused(dev *netns.Device, ingress bool) uint64 {
+	switch {
+	case ingress:
+		if !dev.Up {
+			return netDropped
+		}
+	case !dev.Up:
+		return netCongested // its queue takes nothing
+	case dev.Kind == netns.KindVeth:
+		if peer := dev.PeerDevice(); peer == nil || !s.forwardable(peer) {
+			return netDropped
+		}
+	}
+	return 0
 }
