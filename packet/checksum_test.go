@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/gopacket/gopacket"
@@ -174,11 +175,33 @@ func TestVerifySaysWhatIsRight(t *testing.T) {
 			}
 		}
 	}
-	// Both ways end at ::9, so their checksums are one.
-	a := MustParseText("[::1]:1 > [::2]:2 routing 0 left 1 <::9> udp")
-	b := MustParseText("[::1]:1 > [::9]:2 udp")
-	if got, want := a[len(a)-2:], b[len(b)-2:]; string(got) != string(want) {
-		t.Errorf("checksum with a routing header is %x, want %x", got, want)
+	// All ways end at ::9, so their checksums are one.
+	plain := MustParseText("[::1]:1 > [::9]:2 udp")
+	for _, text := range []string{
+		"[::1]:1 > [::2]:2 routing 0 left 1 <::9> udp",
+		"[::1]:1 > [::9]:2 routing 0 left 0 <::3> udp",
+		"[::1]:1 > [::2]:2 hbh <> routing 4 left 1 <::9,::2> dstopts <> frag 0 udp",
+	} {
+		b := MustParseText(text)
+		if got, want := b[len(b)-2:], plain[len(plain)-2:]; string(got) != string(want) {
+			t.Errorf("%s: checksum %x, want %x", text, got, want)
+		}
+	}
+}
+
+// A UDP checksum that computes to 0 is sent as 0xffff: 0 says that there is
+// none.
+func TestUDPChecksumIsNeverZero(t *testing.T) {
+	b := MustParseText("10.0.0.1:1 > 10.0.0.2:2 udp len 2")
+	copy(b[42:], b[40:42]) // the sum as payload makes it zero
+	if err := FixChecksums(b, LinkEthernet); err != nil {
+		t.Fatal(err)
+	}
+	if got := binary.BigEndian.Uint16(b[40:]); got != 0xffff {
+		t.Errorf("checksum is %#04x, want 0xffff", got)
+	}
+	if got := Format(b); strings.Contains(got, "sum") {
+		t.Errorf("the right checksum is printed as forced: %s", got)
 	}
 }
 

@@ -30,6 +30,7 @@ var canonical = []string{
 	`10.0.0.2 > 10.0.0.1 icmp unreachable port (10.0.0.1:1234 > 10.0.0.2:80 udp len 0)`,
 	`10.0.0.2 > 10.0.0.1 icmp unreachable port (10.0.0.1:1234 > 10.0.0.2:80 ttl 1 udp sum 0x1234 len 100 cut 8)`,
 	`10.0.0.2 > 10.0.0.1 icmp unreachable frag mtu 1400 (10.0.0.1:1234 > 10.0.0.2:80 df tcp none seq 5 len 1460 cut 8)`,
+	`10.0.0.2 > 10.0.0.1 icmp unreachable host (10.0.0.1:1234 > 10.0.0.2:80 tcp S seq 5 win 9 <mss 1460> len 70 cut 24)`,
 	`10.0.0.2 > 10.0.0.1 icmp time-exceeded in-transit (10.0.0.1 > 10.0.0.2 ttl 0 icmp echo request id 1 seq 2)`,
 	`10.0.0.2 > 10.0.0.1 icmp redirect host to 10.0.0.9 (10.0.0.1 > 10.0.0.2 gre hex:0000000011223344)`,
 	`10.0.0.2 > 10.0.0.1 icmp param-problem ptr 20 (10.0.0.1 > 10.0.0.2 ipopt <ra> proto 99 len 8)`,
