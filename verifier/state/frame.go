@@ -107,8 +107,9 @@ type State struct {
 	Branches int
 	// CallbackUnroll and MayGoto count iterations.
 	CallbackUnroll, MayGoto uint32
-	// Depth is the number of ancestors.
-	Depth int
+	// Loop is the first state of a loop that this one is part of, nil for none: as long
+	// as that is being walked, what is known of this one is not complete.
+	Loop *State
 }
 
 // Jump is a step that was not to the next instruction, or a stack access that a

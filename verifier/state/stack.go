@@ -24,7 +24,9 @@ type Slot struct {
 	// Spilled is the register in the slot where some byte is a SlotSpill, and the state
 	// of a dynptr, iterator or saved flags.
 	Spilled Reg
-	Bytes   [RegSize]SlotType // lowest address first
+	// Bytes has the highest address first: Bytes[RegSize-1] is the lowest byte of a
+	// number that was stored.
+	Bytes [RegSize]SlotType
 }
 
 // IsSpilled reports whether a register was stored, wholly or its low bytes.
@@ -52,7 +54,6 @@ func (s *Slot) Fill(t SlotType) {
 	}
 }
 
-// Index is the slot of the byte at a negative offset from the frame pointer, and
-// the byte in it, counted from the slot's highest address down: offset -1 is byte 0
-// of slot 0. Callers that want the lowest address first take RegSize-1-byte.
+// Index is the slot that the byte at a negative offset from the frame pointer lies
+// in, and the byte's place in Slot.Bytes.
 func Index(off int) (slot, byteIn int) { return (-off - 1) / RegSize, (-off - 1) % RegSize }

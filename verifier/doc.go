@@ -1,0 +1,25 @@
+// Package verifier decides whether a program is safe, as Linux' verifier does: the
+// same verdict, at the same instruction, in the same words.
+//
+// Verify takes a linked program. It checks the control flow (verifier/cfg), then
+// walks every path that matters from the first instruction on, keeping what is known
+// in a state (verifier/state, verifier/bounds): walk.go has the walk, prune.go the
+// comparison with states seen before, precision.go finds out which numbers mattered.
+// What an instruction may do is in a file for each family:
+//
+//	alu.go         arithmetic on numbers and pointers
+//	branch.go      conditional jumps and what they teach
+//	stack.go       reads and writes of the stack
+//	memory.go      loads and stores through pointers, by kind
+//	context.go     the fields of struct __sk_buff and xdp_md
+//	btfaccess.go   kernel objects by their BTF
+//	helper.go      calls of helpers; args.go what they may be given
+//	kfunc.go       calls of kfuncs
+//	callback.go    functions that helpers call back
+//	subprog.go     functions of the program, global ones on their own
+//	refs.go        what a program owes: references, locks, sections
+//	dynptr.go, iterator.go, graph.go   objects with rules of their own
+//
+// What helpers and kfuncs take and give is data in package kernel; no rule here knows
+// a single one by name unless the kernel treats it apart. Start at Verify.
+package verifier

@@ -1,0 +1,207 @@
+package verifier
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/kernel"
+	"github.com/bpfct/bpfct/link"
+	"github.com/bpfct/bpfct/verifier/cfg"
+	"github.com/bpfct/bpfct/verifier/state"
+)
+
+// Limits of the walk that the profile does not list.
+const (
+	maxJumpSequence = 8192 // BPF_COMPLEXITY_LIMIT_JMP_SEQ
+	maxStack        = 512  // MAX_BPF_STACK
+)
+
+// env is the verification of one program.
+type env struct {
+	obj   *link.Object
+	prog  *link.Program
+	prof  *kernel.Profile
+	opts  Options
+	slots []slot
+	graph *cfg.Graph
+	maps  map[string]*state.Map
+	log   log
+
+	// The walk.
+	cur       *state.State
+	stack     []pending // states to be walked
+	insn      int       // the instruction that is looked at
+	prevInsn  int       // the one before
+	touched   state.Touched
+	histOpen  bool // the newest entry of the history belongs to this instruction
+	nextID    uint32
+	processed int
+	jumps     int // jump instructions processed
+
+	// Pruning.
+	explored             map[int][]*explored
+	prevJumps, prevInsns int // their counts when a state was last kept
+	states, peakStates   int
+	liveStates           int
+	stateBytes           int64
+
+	aux      []aux
+	subprogs []subprogInfo
+}
+
+// aux is what the verifier finds out about an instruction, over all paths.
+type aux struct {
+	seen bool
+	// ptr is the type of pointer that the instruction accesses memory through: all
+	// paths must agree.
+	ptr state.Type
+	// alloc is the type that bpf_obj_new and its kin make.
+	alloc any
+	// loopCallback and others belong to the rules that set them.
+	callbackInlined bool
+	callbackSubprog int
+}
+
+// subprogInfo is what is known of a function of the program.
+type subprogInfo struct {
+	cfg.Subprog
+	stackDepth   int
+	hasTailCall  bool
+	global       bool // verified on its own
+	called       bool
+	verified     bool
+	isCallback   bool
+	isAsync      bool
+	isException  bool
+	changesPkt   bool
+	mightSleep   bool
+	argsPrepared bool
+	args         []argInfo
+}
+
+// pending is a state that waits to be walked.
+type pending struct {
+	st       *state.State
+	insn     int
+	prevInsn int
+	logPos   int
+}
+
+// A refusal ends a verification: the program is refused.
+type refusal struct {
+	errno   errno.Errno
+	insn    int
+	message string
+}
+
+func (r *refusal) Error() string { return r.message }
+
+// reject logs a line and refuses the program with it.
+func (e *env) reject(no errno.Errno, format string, args ...any) error {
+	msg := fmt.Sprintf(format, args...)
+	e.log.decisive(msg)
+	return &refusal{errno: no, insn: e.insn, message: msg}
+}
+
+// explainMore logs a further line that the kernel writes about the refusal err.
+func (e *env) explainMore(err error, format string, args ...any) error {
+	if err != nil {
+		e.log.decisive(fmt.Sprintf(format, args...))
+	}
+	return err
+}
+
+// newEnv lays the program out.
+func newEnv(obj *link.Object, p *link.Program, opts Options) (*env, error) {
+	slots, err := newSlots(p)
+	if err != nil {
+		return nil, err
+	}
+	if opts.MaxStateBytes == 0 {
+		opts.MaxStateBytes = DefaultMaxStateBytes
+	}
+	return &env{
+		obj: obj, prog: p, prof: obj.Profile, opts: opts, slots: slots, maps: make(map[string]*state.Map),
+		log: log{level: opts.Log}, explored: make(map[int][]*explored), aux: make([]aux, len(slots)),
+	}, nil
+}
+
+// verify is the whole: the checks before the walk, the walk of global functions and
+// of the program, the checks after it.
+func (e *env) verify() (*Result, error) {
+	err := e.run()
+	var refused *refusal
+	if err != nil && !errors.As(err, &refused) {
+		return nil, err
+	}
+	e.summary()
+	res := &Result{Insns: e.processed, States: e.states, PeakStates: e.peakStates, Log: e.log.text()}
+	for i := range e.subprogs {
+		res.Stack = append(res.Stack, e.subprogs[i].stackDepth)
+	}
+	if refused != nil {
+		res.Err = &Error{
+			Program: e.prog.Name, Errno: refused.errno, Insn: refused.insn, Message: e.log.first(refused.message),
+			Lines: e.log.lines, Log: res.Log,
+		}
+		if refused.insn >= 0 && refused.insn < len(e.slots) && e.slots[refused.insn].insn != nil {
+			res.Err.Line = e.slots[refused.insn].insn.Line
+		}
+	}
+	return res, nil
+}
+
+// run does the steps of a verification in the kernel's order.
+func (e *env) run() error {
+	for _, step := range []func() error{
+		e.checkSubprogs,     // functions, calls, BTF function info
+		e.resolveImmediates, // maps, kernel symbols, BTF checks of maps
+		e.checkInsns,        // opcodes, reserved fields
+		e.checkFlow,         // control flow, prune points, liveness
+		e.checkAttach,       // program and attach type
+		e.walkGlobals,
+		e.walkMain,
+		e.checkStackDepth,
+	} {
+		e.insn = -1
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// summary writes the lines of counts.
+func (e *env) summary() {
+	if e.opts.Log&LogStats != 0 {
+		e.log.stats("stack depth %s", e.stackDepths())
+	}
+	if e.opts.Log != LogError {
+		e.log.stats("processed %d insns (limit %d) max_states_per_insn %d total_states %d peak_states %d mark_read %d",
+			e.processed, e.prof.Limits.Processed, 0, e.states, e.peakStates, 0)
+	}
+}
+
+func (e *env) stackDepths() string {
+	s := ""
+	for i := range e.subprogs {
+		if i > 0 {
+			s += "+"
+		}
+		s += fmt.Sprint(e.subprogs[i].stackDepth)
+	}
+	return s
+}
+
+// newID returns an ID that nothing has.
+func (e *env) newID() uint32 {
+	e.nextID++
+	return e.nextID
+}
+
+// regs are the registers of the executing frame.
+func (e *env) regs() *[11]state.Reg { return e.cur.Regs() }
+
+// reg is one of them.
+func (e *env) reg(n uint8) *state.Reg { return &e.cur.Regs()[n] }

@@ -1,0 +1,240 @@
+package verifier
+
+import (
+	"errors"
+
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/verifier/disasm"
+	"github.com/bpfct/bpfct/verifier/state"
+)
+
+// errPathEnd is what step returns when the path is at its end.
+var errPathEnd = errors.New("end of path")
+
+// push saves the state as it is now, to be walked from insn on later (push_stack).
+func (e *env) push(insn, prevInsn int) (*state.State, error) {
+	st := e.cur.Clone()
+	e.stack = append(e.stack, pending{st: st, insn: insn, prevInsn: prevInsn, logPos: e.log.pos()})
+	if len(e.stack) > maxJumpSequence {
+		return nil, e.reject(errno.E2BIG, "The sequence of %d jumps is too complex.", len(e.stack))
+	}
+	if st.Parent != nil {
+		st.Parent.Branches++
+	}
+	return st, nil
+}
+
+// pop makes the newest saved state the current one, and reports whether there was
+// one (pop_stack).
+func (e *env) pop() bool {
+	n := len(e.stack)
+	if n == 0 {
+		return false
+	}
+	p := e.stack[n-1]
+	e.stack[n-1] = pending{}
+	e.stack = e.stack[:n-1]
+	if !e.log.verbose() {
+		e.log.reset(p.logPos)
+	}
+	e.cur, e.insn, e.prevInsn = p.st, p.insn, p.prevInsn
+	return true
+}
+
+// endPath takes the path that ends here off the counts of the states that it came
+// from (update_branch_counts).
+func (e *env) endPath() {
+	for st := e.cur; st != nil; st = st.Parent {
+		if st.Branches--; st.Branches > 0 {
+			break
+		}
+	}
+}
+
+// walk explores all paths from the current state on (do_check). e.insn is where it
+// stands.
+func (e *env) walk() error {
+	fresh := false // the state was popped and is to be shown
+	prev := -1
+	for {
+		e.prevInsn = prev
+		err := e.look(&fresh)
+		if err == nil {
+			prev = e.insn
+			err = e.step()
+		}
+		switch {
+		case err == nil:
+			continue
+		case !errors.Is(err, errPathEnd):
+			return err
+		}
+		e.touched = state.All
+		e.endPath()
+		if !e.pop() {
+			return nil
+		}
+		prev = e.prevInsn
+		fresh = true
+	}
+}
+
+// look prepares the instruction at e.insn: it counts, prunes and logs. The error is
+// errPathEnd for a state that was seen before.
+func (e *env) look(fresh *bool) error {
+	if e.insn < 0 || e.insn >= len(e.slots) || e.slots[e.insn].isSecond() {
+		return e.reject(errno.EFAULT, "invalid insn idx %d insn_cnt %d", e.insn, len(e.slots))
+	}
+	if e.processed++; e.processed > e.prof.Limits.Processed {
+		return e.reject(errno.E2BIG, "BPF program is too large. Processed %d insn", e.processed)
+	}
+	e.cur.LastInsn, e.cur.Insn = e.prevInsn, e.insn
+	if e.graph.PrunePoint(e.insn) {
+		seen, err := e.seenBefore()
+		if err != nil {
+			return err
+		}
+		if seen {
+			if *fresh {
+				e.log.printf("\nfrom %d to %d: safe\n", e.prevInsn, e.insn)
+			} else {
+				e.log.printf("%d: safe\n", e.insn)
+			}
+			return errPathEnd
+		}
+	}
+	if e.graph.JumpPoint(e.insn) {
+		e.pushHistory(state.Jump{Insn: e.insn, Prev: e.prevInsn})
+	}
+	if e.log.enabled() {
+		e.logInsn(fresh)
+	} else {
+		e.touched = state.Touched{}
+	}
+	e.aux[e.insn].seen = true
+	return nil
+}
+
+// logInsn writes the state that the last instruction left, and the instruction.
+func (e *env) logInsn(fresh *bool) {
+	if e.log.verbose() && *fresh {
+		e.log.printf("\nfrom %d to %d:%s\n", e.prevInsn, e.insn, e.cur.Text(len(e.cur.Frames)-1, state.All))
+		e.touched = state.Touched{}
+	}
+	*fresh = false
+	if e.touched.Any() {
+		e.logState()
+	}
+	s := &e.slots[e.insn]
+	if line := e.newLine(e.insn); line != "" {
+		e.log.printf("; %s\n", line)
+	}
+	start := e.log.pos()
+	e.log.printf("%d: %s\n", e.insn, disasm.Text(s.Raw, s.imm64, e.callText(s)))
+	e.log.insnEnd, e.log.column = e.log.pos(), e.log.pos()-start-1
+}
+
+// logState writes what the instruction changed: behind it where nothing was logged
+// since, else on a line of its own (print_insn_state).
+func (e *env) logState() {
+	text := e.cur.Text(len(e.cur.Frames)-1, e.touched)
+	if e.log.insnEnd > 0 && e.log.pos() == e.log.insnEnd {
+		e.log.reset(e.log.pos() - 1)
+		e.log.printf("%*c;%s\n", padding(e.log.column), ' ', text)
+	} else {
+		e.log.printf("%d:%s\n", e.insn, text)
+	}
+	e.touched = state.Touched{}
+}
+
+// pushHistory adds a step to the history that a backtrack follows. A step to the
+// instruction that the last entry is for adds to that entry.
+func (e *env) pushHistory(j state.Jump) {
+	h := e.cur.History
+	if n := len(h); n > 0 && h[n-1].Insn == j.Insn && e.histOpen {
+		last := &h[n-1]
+		if j.StackAccess {
+			last.StackAccess, last.StackFrame, last.StackSlot = true, j.StackFrame, j.StackSlot
+		}
+		last.Linked = append(last.Linked, j.Linked...)
+		return
+	}
+	e.cur.History = append(h, j)
+	e.histOpen = true
+}
+
+// step does the instruction at e.insn and moves on, e.insn then being the next one.
+func (e *env) step() error {
+	defer func() { e.histOpen = false }()
+	s := &e.slots[e.insn]
+	switch asm.Class(s.class()) {
+	case asm.ALUClass, asm.ALU64Class:
+		if err := e.checkALU(s); err != nil {
+			return err
+		}
+	case asm.LdXClass:
+		if err := e.checkLoad(s); err != nil {
+			return err
+		}
+	case asm.StXClass:
+		if err := e.checkStoreX(s); err != nil {
+			return err
+		}
+	case asm.StClass:
+		if err := e.checkStoreImm(s); err != nil {
+			return err
+		}
+	case asm.LdClass:
+		if s.Op == opLoadImm64 {
+			if err := e.checkLoadImm(s); err != nil {
+				return err
+			}
+			e.insn += 2
+			return nil
+		}
+		if err := e.checkLoadAbs(s); err != nil {
+			return err
+		}
+	case asm.JumpClass, asm.Jump32Class:
+		e.jumps++
+		return e.stepJump(s)
+	}
+	e.insn++
+	return nil
+}
+
+// stepJump does an instruction of the jump classes, and moves on.
+func (e *env) stepJump(s *slot) error {
+	switch s.Op {
+	case opCall:
+		return e.stepCall(s)
+	case opJump, opJumpLong:
+		e.insn = s.target
+		return nil
+	case opExit:
+		return e.checkExit(false)
+	}
+	return e.checkCondJump(s)
+}
+
+// stepCall does a call, and moves on.
+func (e *env) stepCall(s *slot) error {
+	if e.cur.ActiveLocks > 0 && !e.allowedUnderLock(s) {
+		return e.reject(errno.EINVAL, "function calls are not allowed while holding a lock")
+	}
+	switch {
+	case s.isPseudoCall():
+		return e.checkFuncCall(s)
+	case s.isKfuncCall():
+		if err := e.checkKfuncCall(s); err != nil {
+			return err
+		}
+	default:
+		if err := e.checkHelperCall(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
