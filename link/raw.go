@@ -45,7 +45,7 @@ func Encode(ins *asm.Instruction) (Raw, error) {
 		Off: int16(binary.LittleEndian.Uint16(raw[2:])),
 		Imm: int32(binary.LittleEndian.Uint32(raw[4:])),
 	}
-	if atomic := ins.OpCode.AtomicOp(); atomic != asm.InvalidAtomic {
+	if atomic := ins.OpCode.AtomicOp(); atomic != asm.InvalidAtomic && r.Imm == 0 {
 		// Marshal writes Constant, in which only decoded instructions have it.
 		r.Imm = int32(atomic >> 8)
 	}

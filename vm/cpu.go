@@ -109,6 +109,9 @@ type Result struct {
 // Run executes p. The error is a *Fault when the sanitizer stopped the program;
 // the Result has what had happened until then.
 func (m *Machine) Run(p *Program, opts RunOptions) (Result, error) {
+	if p.code == nil {
+		return Result{}, fmt.Errorf("program %s is not compiled", p.Name)
+	}
 	c, err := m.acquireCPU(opts.CPU)
 	if err != nil {
 		return Result{}, err
