@@ -2,32 +2,12 @@ package maps
 
 import (
 	"bytes"
-	"encoding/binary"
 	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
 	"pgregory.net/rapid"
 )
-
-// Operations of testdata/fields.c.
-const (
-	fieldUpdate = iota
-	fieldDelete
-	fieldLookup
-	fieldInit
-	fieldCallback
-	fieldStart
-	fieldCancel
-	fieldLocked
-
-	fieldCount = 32
-)
-
-type fieldOp struct {
-	Op, Key    uint32
-	Flags, Arg uint64
-}
 
 func drawFieldOp(t *rapid.T, name string) fieldOp {
 	var ops []uint32
@@ -95,11 +75,7 @@ func (tw *twin) performFields(t *rapid.T, name string) {
 			ops[i] = drawFieldOp(t, name)
 			o = ops[i]
 		}
-		b, err := binary.Append(nil, binary.LittleEndian, &o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tw.put(t, "ops", i, b)
+		tw.put(t, "ops", i, encode(t, &o))
 		tw.put(t, "results", i, make([]byte, 24))
 	}
 	tw.run(t, 0, nil, make([]byte, 64))

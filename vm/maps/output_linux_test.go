@@ -58,11 +58,7 @@ func (tw *twin) performOutput(t *rapid.T, ops []outOp, cpu int, pkt []byte) {
 		if int(i) < len(ops) {
 			o = ops[i]
 		}
-		b, err := binary.Append(nil, binary.LittleEndian, &o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tw.put(t, "ops", i, b)
+		tw.put(t, "ops", i, encode(t, &o))
 		tw.put(t, "results", i, make([]byte, 8))
 	}
 	ctx, err := tw.m.Mem.Alloc(vm.ObjectSpec{Kind: vm.KindContext, Size: 8})
@@ -112,18 +108,18 @@ func TestKernelRingBuffers(t *testing.T) {
 			}
 			tw.performOutput(t, ops, 0, make([]byte, 64))
 			for range rapid.IntRange(0, 60).Draw(t, "reads") {
-				if !sameRecord1(t, ours, kern) {
+				if !sameRingRecord(t, ours, kern) {
 					break
 				}
 			}
 		}
-		for sameRecord1(t, ours, kern) {
+		for sameRingRecord(t, ours, kern) {
 		}
 	})
 }
 
-// sameRecord1 reads a record on both sides; false when there is none.
-func sameRecord1(t *rapid.T, ours *RingBuf, kern *ringbuf.Reader) bool {
+// sameRingRecord reads a record on both sides; false when there is none.
+func sameRingRecord(t *rapid.T, ours *RingBuf, kern *ringbuf.Reader) bool {
 	t.Helper()
 	kern.SetDeadline(time.Unix(1, 0))
 	rec, err := kern.Read()

@@ -10,19 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
-	"github.com/bpfct/bpfct/clock"
-	"github.com/bpfct/bpfct/kernel"
-	"github.com/bpfct/bpfct/link"
 	"github.com/bpfct/bpfct/vm"
-	vmbase "github.com/bpfct/bpfct/vm/base"
-	"github.com/bpfct/bpfct/vm/interp"
 )
 
 // twin is one program with its maps, in the machine and in the kernel.
 type twin struct {
-	m     *vm.Machine
-	prog  *vm.Program
-	maps  map[string]Map
+	*host
 	coll  *ebpf.Collection
 	kprog *ebpf.Program
 }
@@ -32,56 +25,23 @@ type twin struct {
 func loadTwin(t tester, spec *ebpf.CollectionSpec, name string, cpus int, adjust func(maps map[string]*ebpf.MapSpec)) *twin {
 	t.Helper()
 	spec = spec.Copy()
-	obj, err := link.Link(spec, kernel.Default(), link.Options{Programs: []string{name}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	used := make(map[string]*ebpf.MapSpec)
-	for _, in := range obj.Programs[name].Insns {
-		if in.Ref != nil {
-			used[in.Ref.Name] = obj.Maps[in.Ref.Name]
-		}
-	}
-	if adjust != nil {
-		adjust(used)
-	}
+	tw := &twin{host: loadHost(t, spec, name, cpus, adjust)}
 	for other := range spec.Programs {
 		if other != name {
 			delete(spec.Programs, other)
 		}
 	}
 	for n := range spec.Maps {
-		if used[n] == nil {
+		if tw.maps[n] == nil {
 			delete(spec.Maps, n)
 		}
 	}
 	for n, v := range spec.Variables {
-		if used[v.SectionName] == nil {
+		if tw.maps[v.SectionName] == nil {
 			delete(spec.Variables, n)
 		}
 	}
-	tw := &twin{maps: make(map[string]Map)}
-	r := new(vm.Registry)
-	Register(r)
-	vmbase.Register(r)
-	tw.m = vm.New(vm.Config{Profile: kernel.Default(), Clock: clock.New(clock.Options{}), Registry: r, CPUs: cpus, Engine: interp.Engine{}})
-	tw.prog, err = tw.m.Load(obj.Programs[name], func(ref *link.MapRef) (uint64, error) {
-		mp := tw.maps[ref.Name]
-		if mp == nil {
-			var err error
-			if mp, err = New(tw.m, used[ref.Name], Options{ID: uint32(len(tw.maps) + 1), Types: obj.Types}); err != nil {
-				return 0, err
-			}
-			tw.maps[ref.Name] = mp
-		}
-		if ref.Value {
-			return mp.ValueAddr(ref.Offset)
-		}
-		return mp.Handle().Addr(), nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	var err error
 	if tw.coll, err = ebpf.NewCollection(spec); err != nil {
 		t.Fatalf("%+v", err)
 	}
@@ -159,7 +119,6 @@ const (
 	opPeek
 
 	opCount   = 64
-	opIdle    = 99
 	opResults = 24
 )
 
@@ -168,14 +127,6 @@ type progOp struct {
 	Flags   uint64
 	Key     [8]byte
 	Value   [16]byte
-}
-
-func (o *progOp) bytes() []byte {
-	b, err := binary.Append(nil, binary.LittleEndian, o)
-	if err != nil {
-		panic(err)
-	}
-	return b
 }
 
 var elementMaps = []string{"array", "percpu_array", "hash", "hash_alloc", "percpu_hash", "percpu_hash_alloc",
@@ -247,7 +198,7 @@ func (tw *twin) perform(t *rapid.T, ops []progOp, cpu int) {
 		if int(i) < len(ops) {
 			o = &ops[i]
 		}
-		tw.put(t, "ops", i, o.bytes())
+		tw.put(t, "ops", i, encode(t, o))
 		tw.put(t, "results", i, make([]byte, opResults))
 	}
 	tw.run(t, cpu, nil, make([]byte, 64))

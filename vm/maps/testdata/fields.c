@@ -93,8 +93,11 @@ static int on_timer(void *map, __u32 *key, struct timed *v)
 	return 0;
 }
 
+__u64 worked;
+
 static int on_work(void *map, int *key, void *value)
 {
+	worked++;
 	return 0;
 }
 
