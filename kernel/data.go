@@ -200,7 +200,7 @@ func (p *Profile) readTable(fsys fs.FS) (*table, error) {
 	add := func(proto *Prototype, kind Kind, index map[string]*Prototype) error {
 		proto.Kind = kind
 		for _, v := range proto.Variants {
-			v.Kind, v.Name, v.ID, v.Since = kind, proto.Name, proto.ID, proto.Since
+			v.Kind, v.Name, v.ID, v.Since, v.Callback = kind, proto.Name, proto.ID, proto.Since, proto.Callback
 		}
 		if index[proto.Name] != nil {
 			return fmt.Errorf("profile %s: %s %s is there twice", p.Name, kind, proto.Name)

@@ -113,6 +113,20 @@ type Return struct {
 	Size uint32 `json:"size,omitempty"`
 }
 
+// Callback is how a function of the program is called back.
+type Callback struct {
+	// Arg is the index of the argument that is the function.
+	Arg int `json:"arg"`
+	// Args are what it is called with. Its ArgAnything is the context that the
+	// caller passed, argument Context.
+	Args    []Arg `json:"args"`
+	Context int   `json:"context,omitempty"`
+	// ReturnMax is the greatest value that it may return; the smallest is 0.
+	ReturnMax int64 `json:"return_max"`
+	// Async callbacks run later and not as part of the call.
+	Async bool `json:"async,omitempty"`
+}
+
 // Prototype is one helper or kfunc as a kernel version has it.
 type Prototype struct {
 	// Kind tells a helper from a kfunc.
@@ -128,6 +142,8 @@ type Prototype struct {
 	Return Return `json:"return"`
 	// Flags are the other properties.
 	Flags Flags `json:"flags,omitempty"`
+	// Callback describes the function that is passed, nil for none.
+	Callback *Callback `json:"callback,omitempty"`
 	// Programs are the program types that may call it with these arguments.
 	Programs ProgramSet `json:"programs"`
 	// Since is the first version of Linux with it, "" where that is not known.

@@ -75,6 +75,9 @@ func run(out, vmlinux, defs string, probe bool) error {
 			return err
 		}
 	}
+	for _, p := range append(helpers[:len(helpers):len(helpers)], protos...) {
+		p.Callback = callbacks[p.Name]
+	}
 	if err := writeTable(filepath.Join(out, "helpers.json"), helpers); err != nil {
 		return err
 	}

@@ -159,6 +159,7 @@ func measureKfuncs(spec *btf.Spec, kfuncs []*kernel.Prototype, data []byte, cont
 
 // finishKfunc derives from the flags what the verifier makes of them.
 func finishKfunc(k *kernel.Prototype) {
+	k.Flags |= kernel.GPLOnly // the verifier asks for the licence before it looks which kfunc it is
 	if k.Name == "bpf_xdp_pull_data" {
 		k.Flags |= kernel.ChangesPacket
 	}
