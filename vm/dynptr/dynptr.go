@@ -21,6 +21,14 @@ type Packet interface {
 	LoadBytes(off uint32, dst []byte) bool
 }
 
+// pieces is implemented by packets of which other parts than the first may lie
+// in one piece, as those of an XDP frame do.
+type pieces interface {
+	// Piece is the guest address of the n bytes at off, 0 if they do not lie in
+	// one piece.
+	Piece(off, n uint32) (uint64, error)
+}
+
 const (
 	stateSize = 16              // struct bpf_dynptr
 	maxSize   = 1<<24 - 1       // DYNPTR_MAX_SIZE
@@ -124,6 +132,13 @@ func (s state) pointer(c *vm.CPU, off, n uint32) (uint64, error) {
 		p, err := s.packet(c)
 		if err != nil {
 			return 0, err
+		}
+		if in, ok := p.(pieces); ok {
+			addr, err := in.Piece(off, n)
+			if err != nil {
+				return 0, nil // out of memory: as if it were in pieces
+			}
+			return addr, nil
 		}
 		addr, linear := p.Linear()
 		if uint64(off)+uint64(n) > uint64(linear) {

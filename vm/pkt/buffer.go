@@ -15,6 +15,8 @@ type buffer struct {
 	meta  uint32     // bytes of metadata
 	frags [][]byte   // the rest, in order
 	owner any        // the Skb or XDP, as owner of obj
+	// pages are the pages of frags that lie in guest memory, by their first byte.
+	pages map[*byte]*vm.Object
 }
 
 func (b *buffer) alloc(size uint32) (*vm.Object, error) {
@@ -141,7 +143,12 @@ func newPage(data []byte) []byte {
 	return p
 }
 
-func (b *buffer) release() { b.m.Mem.Free(b.obj, vm.Site{}) }
+func (b *buffer) release() {
+	b.m.Mem.Free(b.obj, vm.Site{})
+	for _, o := range b.pages {
+		b.m.Mem.Free(o, vm.Site{})
+	}
+}
 
 // result is what a helper returns for an errno, 0 for success.
 func result(e errno.Errno) uint64 { return e.Neg() }
