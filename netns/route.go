@@ -258,7 +258,7 @@ func (n *Netns) tableRoute(table uint32, f *Flow) (Route, error) {
 			}
 			continue
 		}
-		if d := n.devices[r.Device]; d == nil || !d.Up && r.Type != Local {
+		if d := n.devices[r.Device]; d == nil || !d.Up && r.Type != Local && r.Type != Anycast {
 			continue
 		}
 		if f.Dst.Is4() {
@@ -308,6 +308,10 @@ func (n *Netns) deviceRoutes(d *Device) {
 		addr, bits := a.Addr(), a.Addr().BitLen()
 		host := netip.PrefixFrom(addr, bits)
 		add(Route{Dst: host, Table: TableLocal, Type: Local, Source: source4(addr)})
+		if addr.Is6() && d.Forwarding6 && a.Bits() < 127 {
+			// The first address of the network is that of all its routers.
+			add(Route{Dst: netip.PrefixFrom(a.Masked().Addr(), 128), Table: TableLocal, Type: Anycast, Metric: 1})
+		}
 		switch {
 		case !d.Up:
 		case d.Kind == KindLoopback && addr.Is4():
@@ -320,10 +324,6 @@ func (n *Netns) deviceRoutes(d *Device) {
 			}
 		case addr.Is6() && d.Kind != KindLoopback:
 			add(Route{Dst: a, Metric: 256})
-			if d.Forwarding6 && a.Bits() < 127 {
-				// The first address of the network is that of all its routers.
-				add(Route{Dst: netip.PrefixFrom(a.Masked().Addr(), 128), Table: TableLocal, Type: Anycast, Metric: 1})
-			}
 		}
 	}
 	if d.Kind != KindLoopback && d.Up {

@@ -213,11 +213,24 @@ func network(tb testing.TB) (live.Options, *netns.Netns) {
 	return opts, ns
 }
 
+// defined takes out operations whose outcome the kernel does not define: room made
+// behind the end of a packet that was cut shows what was there.
+func defined(ops []op) {
+	cut := false
+	for i := range ops {
+		cut = cut || ops[i].code == 11 && uint32(ops[i].a) < 100
+		if cut && ops[i].code == 14 {
+			ops[i] = op{code: 2, data: ops[i].data}
+		}
+	}
+}
+
 func TestSkbOperations(t *testing.T) {
 	opts, ns := network(t)
 	k, m := newKernel(t, opsObject, opts), newMachine(t, opsObject, ns)
 	rapid.Check(t, func(rt *rapid.T) {
 		r := run{data: frame(rt), ctx: skbCtx(rt), ops: rapid.SliceOfN(rapid.Custom(skbOp), 1, scriptLen).Draw(rt, "ops")}
+		defined(r.ops)
 		if rapid.IntRange(0, 3).Draw(rt, "complete") == 0 {
 			r.flags = live.FlagSKBChecksum
 		}
