@@ -100,7 +100,7 @@ func TestKernelDump(t *testing.T) {
 		u++
 		k.Exec("conntrack", "-F")
 		p := newPerformer(Options{})
-		if err := compare(k, p, genOps(rt, u)); err != nil {
+		if err := compare(k, p, genOps(rt, u, false)); err != nil {
 			rt.Fatal(err)
 		}
 		if err := dumpBoth(k, p.t, p.clock); err != nil {

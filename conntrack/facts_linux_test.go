@@ -166,17 +166,76 @@ func TestKernelSameSource(t *testing.T) {
 	}
 }
 
-// collide lets total connections, each from another host but with the same
-// source port, fall on one NAT address towards one destination.
-func collide(total int, port uint16) []oracle.Op {
-	ops := make([]oracle.Op, total)
-	for i := range ops {
-		s := oracle.Spec{Proto: ProtoTCP, Flags: oracle.DoNAT0 | oracle.DoTimeout, Timeout: 3600000}
-		putTuple(&s, Tuple{Src: Addr{10, 9, byte(i >> 8), byte(i)}, Dst: Addr{10, 8, 0, 1}, SrcPort: port, DstPort: 80}, false)
-		s.NAT[0].Addr = Addr{5, 5, 5, 5}
-		ops[i] = oracle.Op{A: s}
+// TestKernelNATRules is one case for each rule of the choice of a tuple that
+// generated sequences meet too seldom. Each is two or three connections.
+func TestKernelNATRules(t *testing.T) {
+	k := oracle.New(t)
+	type conn struct {
+		src, dst    byte // hosts
+		sport, dst2 uint16
+		zone        uint16
+		dir         uint8
+		nats        []oracle.NAT // addresses are hosts
 	}
-	return ops
+	snat := func(host byte, port int32) oracle.NAT { return oracle.NAT{Addr: Addr{host}, Port: port} }
+	dnat := func(host byte, port int32) oracle.NAT { return oracle.NAT{Addr: Addr{host}, Port: port, Manip: 1} }
+	own := func(host byte) []oracle.NAT { return []oracle.NAT{snat(host, 0)} }
+	u := universe(7)
+	for _, c := range []struct {
+		name  string
+		conns []conn
+	}{
+		{"two hosts call each other at once", []conn{
+			{1, 2, 5000, 6000, 0, 0, nil}, {2, 1, 6000, 5000, 0, 0, own(2)}}},
+		{"the same, and the first has NAT", []conn{
+			{1, 2, 5000, 6000, 0, 0, []oracle.NAT{dnat(2, 6001), snat(1, 0)}}, {2, 1, 6001, 5000, 0, 0, own(2)}}},
+		{"the same, and the first has another port", []conn{
+			{1, 2, 5000, 6000, 0, 0, []oracle.NAT{snat(1, 5001)}}, {2, 1, 6000, 5000, 0, 0, own(2)}}},
+		{"the same, and the second has NAT", []conn{
+			{3, 1, 5000, 6000, 0, 0, nil}, {1, 2, 6000, 7000, 0, 0, []oracle.NAT{dnat(3, 5000), snat(1, 0)}}}},
+		{"one flow in two zones of the original direction", []conn{
+			{1, 2, 5000, 6000, 1, 1, own(1)}, {1, 2, 5000, 6000, 2, 1, own(1)}, {1, 2, 5000, 6000, 2, 1, own(1)}}},
+		{"the same without NAT of the first", []conn{
+			{1, 2, 5000, 6000, 1, 1, nil}, {1, 2, 5000, 6000, 2, 1, own(1)}}},
+		{"one source, zone of both directions", []conn{
+			{1, 2, 5000, 6000, 1, 3, []oracle.NAT{snat(9, 4000)}}, {1, 3, 5000, 6000, 1, 3, own(9)}}},
+		{"one source, zone of all eight", []conn{
+			{1, 2, 5000, 6000, 1, 7, []oracle.NAT{snat(9, 4000)}}, {1, 3, 5000, 6000, 1, 7, own(9)}}},
+		{"one source, one zone of both and one of all eight", []conn{
+			{1, 2, 5000, 6000, 1, 7, []oracle.NAT{snat(9, 4000)}}, {1, 3, 5000, 6000, 1, 3, own(9)}}},
+		{"one source, two zones", []conn{
+			{1, 2, 5000, 6000, 1, 3, []oracle.NAT{snat(9, 4000)}}, {1, 3, 5000, 6000, 2, 3, own(9)}}},
+		{"one source, two zones of the reply direction", []conn{
+			{1, 2, 5000, 6000, 1, 2, []oracle.NAT{snat(9, 4000)}}, {1, 3, 5000, 6000, 2, 2, own(9)}}},
+		{"one source, the newest mapping first", []conn{
+			{1, 2, 5000, 6000, 0, 0, []oracle.NAT{snat(9, 4000)}}, {1, 3, 5000, 6000, 0, 0, []oracle.NAT{snat(9, 4001)}}, {1, 4, 5000, 6000, 0, 0, own(9)}}},
+		{"a mapping to another address", []conn{
+			{1, 2, 5000, 6000, 0, 0, []oracle.NAT{snat(8, 4000)}}, {1, 3, 5000, 6000, 0, 0, own(9)}}},
+		{"a mapping with another port than asked for", []conn{
+			{1, 2, 5000, 6000, 0, 0, []oracle.NAT{snat(9, 4000)}}, {1, 3, 5000, 6000, 0, 0, []oracle.NAT{snat(9, 4001)}}}},
+		{"a service is not moved", []conn{
+			{1, 2, 5000, 6000, 0, 0, nil}, {1, 3, 5000, 6000, 0, 0, []oracle.NAT{dnat(2, 0)}}}},
+	} {
+		for _, proto := range []uint8{ProtoTCP, ProtoUDP} {
+			for _, v6 := range []bool{false, true} {
+				u++
+				var ops []oracle.Op
+				for _, x := range c.conns {
+					s := oracle.Spec{Proto: proto, ZoneID: x.zone, ZoneDir: x.dir}
+					putTuple(&s, Tuple{Src: u.host(x.src, v6), Dst: u.host(x.dst, v6), SrcPort: x.sport, DstPort: x.dst2}, v6)
+					for i, n := range x.nats {
+						s.Flags |= oracle.DoNAT0 << i
+						s.NAT[i] = n
+						s.NAT[i].Addr = u.host(n.Addr[0], v6)
+					}
+					ops = append(ops, oracle.Op{A: s})
+				}
+				if err := compare(k, newPerformer(Options{}), withLookups(ops)); err != nil {
+					t.Errorf("%s, %s, IPv6 %v: %v", c.name, protoName(proto), v6, err)
+				}
+			}
+		}
+	}
 }
 
 // TestKernelPortsRunOut fills the small ranges of low ports. Which ports are

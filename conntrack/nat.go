@@ -227,7 +227,7 @@ func (c Conn) taken(tuple *Tuple) bool {
 	zone := c.e.zone
 	id := zone.IDFor(Reply)
 	o, _, ok := c.t.search(&reply, id, func(o *entry, d Dir) bool {
-		if o == c.e || zone.IDFor(d) != id {
+		if zone.IDFor(d) != id {
 			return false
 		}
 		return o.orig != c.e.orig ||

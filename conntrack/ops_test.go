@@ -13,10 +13,12 @@ import (
 // scripted is a random source that a test tells what to draw next.
 type scripted struct {
 	randSource
-	next []uint16
+	next  []uint16
+	drawn int
 }
 
 func (s *scripted) uint16() uint16 {
+	s.drawn++
 	if len(s.next) > 0 {
 		v := s.next[0]
 		s.next = s.next[1:]
@@ -226,26 +228,43 @@ var (
 	genMs = rapid.SampledFrom([]uint32{0, 0, 60000, 60001, 60003, 3600000, 0x7fffffff, 0x80000000, 0xffffffff})
 )
 
-func genSpec(t *rapid.T, u universe) (s oracle.Spec) {
-	v6 := rapid.IntRange(0, 3).Draw(t, "v6") == 0
+// A narrow sequence is about so few tuples and so much NAT that replies
+// collide all the time; a wide one has everything.
+func genSpec(t *rapid.T, u universe, narrow bool) (s oracle.Spec) {
+	v6 := !narrow && rapid.IntRange(0, 3).Draw(t, "v6") == 0
+	port, dsts := genPort, byte(3)
+	if narrow {
+		port, dsts = rapid.SampledFrom([]uint16{700, 5000}), 2
+	}
 	tu := Tuple{
-		Src: u.host(rapid.ByteRange(1, 2).Draw(t, "src"), v6), Dst: u.host(rapid.ByteRange(1, 3).Draw(t, "dst"), v6),
-		SrcPort: genPort.Draw(t, "sport"), DstPort: genPort.Draw(t, "dport"),
+		Src: u.host(rapid.ByteRange(1, 2).Draw(t, "src"), v6), Dst: u.host(rapid.ByteRange(1, dsts).Draw(t, "dst"), v6),
+		SrcPort: port.Draw(t, "sport"), DstPort: port.Draw(t, "dport"),
 	}
 	s.Proto = rapid.SampledFrom([]byte{ProtoTCP, ProtoUDP}).Draw(t, "proto")
 	putTuple(&s, tu, v6)
-	if rapid.IntRange(0, 2).Draw(t, "zoned") == 0 {
+	switch {
+	case narrow:
+		if s.ZoneDir = rapid.SampledFrom([]byte{0, 0, 0, 1, 3, 7}).Draw(t, "dir"); s.ZoneDir != 0 {
+			s.ZoneID = 1
+		}
+	case rapid.IntRange(0, 2).Draw(t, "zoned") == 0:
 		s.ZoneID = rapid.SampledFrom([]uint16{0, 1, 1, 2}).Draw(t, "zone")
 		s.ZoneDir = rapid.SampledFrom([]byte{0, 1, 1, 2, 2, 3, 4, 5, 7, 0xff}).Draw(t, "dir")
 	}
 	s.Flags = rapid.Uint32Range(0, 1<<9-1).Draw(t, "do")
-	if rapid.Bool().Draw(t, "plain") {
+	switch {
+	case narrow:
+		if rapid.IntRange(0, 2).Draw(t, "plain") != 0 {
+			s.Flags |= oracle.DoNAT0
+		}
+		s.Flags &^= oracle.DoTimeout | oracle.DoTimeout2
+	case rapid.Bool().Draw(t, "plain"):
 		s.Flags = 0
 	}
 	s.Timeout, s.Timeout2 = genMs.Draw(t, "timeout"), genMs.Draw(t, "timeout2")
 	s.Status, s.Status2 = genBits.Draw(t, "status"), genBits.Draw(t, "status2")
 	s.Mark, s.Mark2 = genBits.Draw(t, "mark"), genBits.Draw(t, "mark2")
-	first := uint32(rapid.IntRange(0, 1).Draw(t, "manip"))
+	first := uint32(rapid.IntRange(0, 3).Draw(t, "manip") / 3)
 	for i := range s.NAT {
 		n := &s.NAT[i]
 		// One of each manip as a rule. A second of the same is refused, but
@@ -261,8 +280,8 @@ func genSpec(t *rapid.T, u universe) (s oracle.Spec) {
 		if rapid.IntRange(0, 9).Draw(t, "garbage") == 0 {
 			n.Addr[14] = 7
 		}
-		n.Port = int32(genPort.Draw(t, "nport"))
-		if rapid.Bool().Draw(t, "keep") {
+		n.Port = int32(port.Draw(t, "nport"))
+		if rapid.IntRange(0, 3).Draw(t, "keep") != 0 {
 			n.Port = rapid.SampledFrom([]int32{0, 0, 0, -1, 65536, 65536 + 80, -1 << 31}).Draw(t, "odd")
 		}
 	}
@@ -280,14 +299,27 @@ func putTuple(s *oracle.Spec, t Tuple, v6 bool) {
 	binary.BigEndian.PutUint16(s.Tuple[2*n+2:], t.DstPort)
 }
 
-func genOps(t *rapid.T, u universe) []oracle.Op {
+func genOps(t *rapid.T, u universe, narrow bool) []oracle.Op {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) (o oracle.Op) {
 		o.Kind = rapid.SampledFrom([]uint32{oracle.OpInsert, oracle.OpInsert, oracle.OpInsert,
 			oracle.OpLookup, oracle.OpPair, oracle.OpHeld}).Draw(t, "kind")
-		o.A = genSpec(t, u)
+		o.A = genSpec(t, u, narrow)
 		if o.Kind >= oracle.OpPair {
-			o.B = genSpec(t, u)
+			o.B = genSpec(t, u, narrow)
 		}
 		return o
 	}), 1, 40).Draw(t, "ops")
+}
+
+// collide lets total connections, each from another host but with the same
+// source port, fall on one NAT address towards one destination.
+func collide(total int, port uint16) []oracle.Op {
+	ops := make([]oracle.Op, total)
+	for i := range ops {
+		s := oracle.Spec{Proto: ProtoTCP, Flags: oracle.DoNAT0 | oracle.DoTimeout, Timeout: 3600000}
+		putTuple(&s, Tuple{Src: Addr{10, 9, byte(i >> 8), byte(i)}, Dst: Addr{10, 8, 0, 1}, SrcPort: port, DstPort: 80}, false)
+		s.NAT[0].Addr = Addr{5, 5, 5, 5}
+		ops[i] = oracle.Op{A: s}
+	}
+	return ops
 }
