@@ -93,7 +93,7 @@ func FuzzProgram(f *testing.F) {
 		f.Add(b.Bytes())
 	}
 	seed(asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()})
-	seed(asm.Instructions{asm.StoreMem(asm.R10, -8, asm.R1, asm.DWord), encoded(asm.FetchAdd.Mem(asm.R10, asm.R1, asm.DWord, -8)),
+	seed(asm.Instructions{asm.StoreMem(asm.R10, -8, asm.R1, asm.DWord), asm.Instruction{OpCode: 0xdb, Dst: asm.R10, Src: asm.R1, Offset: -8, Constant: 1},
 		asm.LoadMem(asm.R0, asm.R10, -4, asm.Word), {OpCode: asm.JEq.Op(asm.ImmSource), Offset: -3}, asm.Return()})
 	seed(asm.Instructions{asm.LoadMapValue(asm.R1, 0, 8), asm.LoadMem(asm.R0, asm.R1, 0, asm.DWord), asm.SDiv.Reg(asm.R0, asm.R1), asm.Return()})
 	seed(asm.Instructions{asm.LoadAbs(2, asm.Half), asm.LoadInd(asm.R0, asm.R1, 3, asm.Byte), asm.Return()})

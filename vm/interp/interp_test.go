@@ -8,3 +8,9 @@ import (
 )
 
 func TestEngine(t *testing.T) { enginetest.Run(t, interp.Engine{}) }
+
+func BenchmarkInsn(b *testing.B) { enginetest.BenchmarkInsn(b, interp.Engine{}) }
+
+func BenchmarkRun(b *testing.B) { enginetest.BenchmarkRun(b, interp.Engine{}) }
+
+func BenchmarkCallback(b *testing.B) { enginetest.BenchmarkCallback(b, interp.Engine{}) }

@@ -1,12 +1,10 @@
-package interp_test
+package enginetest
 
 import (
 	"fmt"
 
 	"github.com/cilium/ebpf/asm"
 	"pgregory.net/rapid"
-
-	"github.com/bpfct/bpfct/vm/enginetest"
 )
 
 // generator writes random programs that compute on scalars: r0 to r7 are any
@@ -22,11 +20,17 @@ type generator struct {
 	calls    bool    // whether functions may be called here
 }
 
+// Sizes of the buffer of a RandomProgram.
 const (
-	genStack = 64
-	genBuf   = 512 // bytes of the buffer that programs work on; results follow
-	genSize  = genBuf + 256
+	RandomData = 512
+	RandomSize = RandomData + 256
 )
+
+const genStack = 64 // bytes of stack that random programs work on
+
+// Buffer is the name of the object, or of the map with one element, that these
+// programs read their operands from and leave their results in.
+const Buffer = "buf"
 
 func (g *generator) emit(ins ...asm.Instruction) {
 	for _, in := range ins {
@@ -72,7 +76,7 @@ func (g *generator) memory(size asm.Size) (asm.Register, int16) {
 	if rapid.Bool().Draw(g.t, "stack") {
 		return asm.R10, int16(-genStack + n*rapid.IntRange(0, genStack/n-1).Draw(g.t, "at"))
 	}
-	return asm.R9, int16(n * rapid.IntRange(0, genBuf/n-1).Draw(g.t, "at"))
+	return asm.R9, int16(n * rapid.IntRange(0, RandomData/n-1).Draw(g.t, "at"))
 }
 
 func (g *generator) statement(depth int) {
@@ -226,7 +230,7 @@ func (g *generator) call() {
 
 // start gives all registers and the stack a value. A function has its arguments.
 func (g *generator) start(function bool) {
-	g.emit(enginetest.LoadValue(asm.R9, bufName, 0))
+	g.emit(LoadValue(asm.R9, Buffer, 0))
 	first := asm.R0
 	if function {
 		g.emit(asm.Mov.Reg(asm.R0, asm.R1), asm.Mov.Reg(asm.R6, asm.R2), asm.Mov.Reg(asm.R7, asm.R3))
@@ -241,17 +245,17 @@ func (g *generator) start(function bool) {
 	}
 }
 
-// program is a whole program; its results are in the buffer from genBuf on.
+// program is a whole program; its results are in the buffer from RandomData on.
 func (g *generator) program() asm.Instructions {
 	g.branches, g.calls = 8, true
 	g.start(false)
 	g.block(3, 40)
 	for r := asm.R0; r <= asm.R8; r++ {
-		g.emit(asm.StoreMem(asm.R9, genBuf+8*int16(r), r, asm.DWord))
+		g.emit(asm.StoreMem(asm.R9, RandomData+8*int16(r), r, asm.DWord))
 	}
 	for at := 0; at < genStack; at += 8 {
 		g.emit(asm.LoadMem(asm.R1, asm.R10, int16(at-genStack), asm.DWord),
-			asm.StoreMem(asm.R9, int16(genBuf+128+at), asm.R1, asm.DWord))
+			asm.StoreMem(asm.R9, int16(RandomData+128+at), asm.R1, asm.DWord))
 	}
 	g.emit(asm.Return())
 	all := g.insns
@@ -269,16 +273,14 @@ func (g *generator) program() asm.Instructions {
 	return all
 }
 
-func genProgram(t *rapid.T) asm.Instructions { return (&generator{t: t}).program() }
+// RandomProgram draws a program that computes on the buffer's RandomSize bytes and
+// that the kernel accepts: it reads the first RandomData of them and writes its
+// registers and stack behind these.
+func RandomProgram(t *rapid.T) asm.Instructions { return (&generator{t: t}).program() }
 
 // encoded gives the immediate to an atomic instruction, which cilium/ebpf keeps in
 // its opcode and forgets to write.
 func encoded(ins asm.Instruction) asm.Instruction {
 	ins.Constant = int64(ins.OpCode.AtomicOp() >> 8)
 	return ins
-}
-
-// storeImm also stores 64 bits, which asm.StoreImm does not.
-func storeImm(dst asm.Register, off int16, imm int32, size asm.Size) asm.Instruction {
-	return asm.Instruction{OpCode: asm.StoreImmOp(size), Dst: dst, Offset: off, Constant: int64(imm)}
 }

@@ -1,4 +1,4 @@
-package interp_test
+package enginetest
 
 import (
 	"testing"
@@ -7,13 +7,12 @@ import (
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/bpfct/bpfct/vm"
-	"github.com/bpfct/bpfct/vm/enginetest"
 )
 
 // count is code that adds 1 to word i of the buffer; it uses r1 and r2.
 func count(i int) asm.Instructions {
 	return asm.Instructions{
-		enginetest.LoadValue(asm.R1, bufName, uint32(8*i)),
+		LoadValue(asm.R1, Buffer, uint32(8*i)),
 		asm.LoadMem(asm.R2, asm.R1, 0, asm.DWord),
 		asm.Add.Imm(asm.R2, 1),
 		asm.StoreMem(asm.R1, 0, asm.R2, asm.DWord),
@@ -24,7 +23,7 @@ func count(i int) asm.Instructions {
 func tail(index int64) asm.Instructions {
 	return asm.Instructions{
 		asm.Mov.Reg(asm.R1, asm.R6),
-		enginetest.LoadObject(asm.R2, "jumps"),
+		LoadObject(asm.R2, "jumps"),
 		asm.LoadImm(asm.R3, index, asm.DWord),
 		asm.FnTailCall.Call(),
 	}
@@ -49,7 +48,7 @@ func callSub(name string) asm.Instructions {
 }
 
 func sub(name string, body ...asm.Instructions) asm.Instructions {
-	return enginetest.Func(name, join(append([]asm.Instructions{saveCtx}, body...)...))
+	return Func(name, join(append([]asm.Instructions{saveCtx}, body...)...))
 }
 
 func repeat(n int, part asm.Instructions) asm.Instructions {
@@ -60,9 +59,9 @@ func repeat(n int, part asm.Instructions) asm.Instructions {
 	return all
 }
 
-// TestTailCallsAsKernel counts how often programs run that tail-call each other.
+// testTailCallsAsKernel counts how often programs run that tail-call each other.
 // The first of each case is the one that is started.
-func TestTailCallsAsKernel(t *testing.T) {
+func testTailCallsAsKernel(t *testing.T, engine vm.Engine) {
 	main := func(body ...asm.Instructions) asm.Instructions {
 		return sub("main", body...)
 	}
@@ -105,17 +104,17 @@ func TestTailCallsAsKernel(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newBuf(t, 64)
+			p := newBuf(t, engine, 64)
 			jumps, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.ProgramArray, KeySize: 4, ValueSize: 4, MaxEntries: 4})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer jumps.Close()
-			array := make(enginetest.ProgArray, 4)
+			array := make(ProgArray, 4)
 			p.env.Object(t, vm.ObjectSpec{Kind: vm.KindMap, Name: "jumps", Size: 8, Owner: array})
 			for i := len(tt.progs) - 1; i >= 0; i-- {
 				k := append(asm.Instructions(nil), tt.progs[i]...)
-				_ = k.AssociateMap(bufName, p.kbuf)
+				_ = k.AssociateMap(Buffer, p.kbuf)
 				_ = k.AssociateMap("jumps", jumps)
 				prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "GPL", Instructions: k})
 				if err != nil {

@@ -1,4 +1,4 @@
-package interp_test
+package enginetest
 
 import (
 	"errors"
@@ -8,20 +8,22 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+
+	"github.com/bpfct/bpfct/vm"
 )
 
 var logLine = regexp.MustCompile(`(?m)^(\d+): \([0-9a-f]{2}\) (.*?)(?:\s+; .*)?$`)
 
-// TestInsnTextAsKernel holds the text of each instruction against the kernel's
+// testInsnTextAsKernel holds the text of each instruction against the kernel's
 // verifier log.
-func TestInsnTextAsKernel(t *testing.T) {
-	p := newBuf(t, recordBase+records*recordSize)
+func testInsnTextAsKernel(t *testing.T, engine vm.Engine) {
+	p := newBuf(t, engine, recordBase+records*recordSize)
 	seen := make(map[string]bool)
 	for _, tt := range opcodeTests() {
 		insns := onRecord(tt.body...)
 		prog := p.env.Program(t, tt.name, insns)
 		k := append(asm.Instructions(nil), insns...)
-		if err := k.AssociateMap(bufName, p.kbuf); err != nil {
+		if err := k.AssociateMap(Buffer, p.kbuf); err != nil {
 			t.Fatal(err)
 		}
 		kprog, err := ebpf.NewProgramWithOptions(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "GPL", Instructions: k},

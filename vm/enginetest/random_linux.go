@@ -1,20 +1,21 @@
-package interp_test
+package enginetest
 
 import (
-	"encoding/binary"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/bpfct/bpfct/vm"
 )
 
-// TestRandomProgramsAsKernel runs generated programs on the kernel and here: the
+// testRandomProgramsAsKernel runs generated programs on the kernel and here: the
 // return value, all registers, the stack and the buffer must be equal.
-func TestRandomProgramsAsKernel(t *testing.T) {
-	p := newBuf(t, genSize)
+func testRandomProgramsAsKernel(t *testing.T, engine vm.Engine) {
+	p := newBuf(t, engine, RandomSize)
 	defer p.close()
 	var all, rejected, size int
-	rapid.Check(t, func(rt *rapid.T) {
-		insns := genProgram(rt)
+	check := func(rt *rapid.T) {
+		insns := RandomProgram(rt)
 		all++
 		size += len(insns)
 		if err := p.load(t, insns); err != nil {
@@ -22,14 +23,14 @@ func TestRandomProgramsAsKernel(t *testing.T) {
 			t.Logf("rejected: %v", err)
 			return
 		}
-		data := make([]byte, genSize)
-		for i := 0; i < genBuf; i += 8 {
-			binary.LittleEndian.PutUint64(data[i:], rapid.OneOf(rapid.SampledFrom(operands), rapid.Uint64()).Draw(rt, "data"))
-		}
+		data := randomBuffer(rt)
 		if err := p.compare(t, data, 1); err != nil {
 			rt.Fatalf("%v%v", err, insns)
 		}
-	})
+	}
+	for range 10 { // a kernel takes thousands in a second
+		rapid.Check(t, check)
+	}
 	if rejected*10 > all {
 		t.Errorf("the kernel rejected %d of %d programs", rejected, all)
 	}

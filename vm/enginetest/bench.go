@@ -1,4 +1,4 @@
-package interp_test
+package enginetest
 
 import (
 	"testing"
@@ -6,8 +6,6 @@ import (
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/bpfct/bpfct/vm"
-	"github.com/bpfct/bpfct/vm/enginetest"
-	"github.com/bpfct/bpfct/vm/interp"
 )
 
 const benchRounds = 10000
@@ -36,7 +34,7 @@ var benchPrograms = []struct {
 
 // benchProgram is a loop round body.
 func benchProgram(body asm.Instructions) asm.Instructions {
-	all := asm.Instructions{enginetest.LoadValue(asm.R6, bufName, 0), asm.Mov.Imm(asm.R0, 1), asm.Mov.Imm(asm.R1, 1), asm.Mov.Imm(asm.R2, 1),
+	all := asm.Instructions{LoadValue(asm.R6, Buffer, 0), asm.Mov.Imm(asm.R0, 1), asm.Mov.Imm(asm.R1, 1), asm.Mov.Imm(asm.R2, 1),
 		asm.LoadMem(asm.R7, asm.R6, 0, asm.Word), asm.And.Imm(asm.R7, 0), asm.Add.Imm(asm.R7, benchRounds)}
 	first := len(all)
 	all = append(all, body...)
@@ -51,11 +49,11 @@ func benchProgram(body asm.Instructions) asm.Instructions {
 }
 
 // BenchmarkInsn measures the time of an instruction.
-func BenchmarkInsn(b *testing.B) {
+func BenchmarkInsn(b *testing.B, engine vm.Engine) {
 	for _, bp := range benchPrograms {
 		b.Run(bp.name, func(b *testing.B) {
-			env := enginetest.New(b, interp.Engine{}, vm.Config{})
-			env.Object(b, vm.ObjectSpec{Kind: vm.KindMapValue, Name: bufName, Size: 64})
+			env := New(b, engine, vm.Config{})
+			env.Object(b, vm.ObjectSpec{Kind: vm.KindMapValue, Name: Buffer, Size: 64})
 			p := env.Program(b, bp.name, benchProgram(bp.body))
 			b.ReportAllocs()
 			var insns uint64
@@ -72,8 +70,8 @@ func BenchmarkInsn(b *testing.B) {
 }
 
 // BenchmarkRun measures what a run costs that does nothing.
-func BenchmarkRun(b *testing.B) {
-	env := enginetest.New(b, interp.Engine{}, vm.Config{})
+func BenchmarkRun(b *testing.B, engine vm.Engine) {
+	env := New(b, engine, vm.Config{})
 	p := env.Program(b, "nothing", asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()})
 	b.ReportAllocs()
 	for b.Loop() {
@@ -84,10 +82,10 @@ func BenchmarkRun(b *testing.B) {
 }
 
 // BenchmarkCallback measures a round of bpf_loop.
-func BenchmarkCallback(b *testing.B) {
-	env := enginetest.New(b, interp.Engine{}, vm.Config{})
-	env.Funcs["loop"] = enginetest.Loop
-	p := env.Program(b, "loop", asm.Instructions{asm.Mov.Imm(asm.R1, benchRounds), enginetest.LoadFunc(asm.R2, "f"), enginetest.CallFunc("loop"), asm.Return(),
+func BenchmarkCallback(b *testing.B, engine vm.Engine) {
+	env := New(b, engine, vm.Config{})
+	env.Funcs["loop"] = Loop
+	p := env.Program(b, "loop", asm.Instructions{asm.Mov.Imm(asm.R1, benchRounds), LoadFunc(asm.R2, "f"), CallFunc("loop"), asm.Return(),
 		asm.Mov.Imm(asm.R0, 0).WithSymbol("f"), asm.Return()})
 	b.ReportAllocs()
 	for b.Loop() {

@@ -1,16 +1,18 @@
-package interp_test
+package enginetest
 
 import (
 	"testing"
 	"time"
+
+	"github.com/bpfct/bpfct/vm"
 )
 
 // BenchmarkInsnToKernel runs each program here and on the kernel's JIT and
 // reports the time of an instruction on both, and the ratio.
-func BenchmarkInsnToKernel(b *testing.B) {
+func BenchmarkInsnToKernel(b *testing.B, engine vm.Engine) {
 	for _, bp := range benchPrograms {
 		b.Run(bp.name, func(b *testing.B) {
-			p := newBuf(b, 64)
+			p := newBuf(b, engine, 64)
 			defer p.close()
 			if err := p.load(b, benchProgram(bp.body)); err != nil {
 				b.Fatalf("%+v", err)

@@ -1,4 +1,4 @@
-package interp_test
+package enginetest
 
 import (
 	"bytes"
@@ -13,31 +13,25 @@ import (
 
 	"github.com/bpfct/bpfct/internal/testkernel"
 	"github.com/bpfct/bpfct/vm"
-	"github.com/bpfct/bpfct/vm/enginetest"
-	"github.com/bpfct/bpfct/vm/interp"
 )
 
-// bufName is the object, or the map with one element, that the programs of these
-// tests read their operands from and leave their results in.
-const bufName = "buf"
-
-// pair is one program on the kernel and on the interpreter.
+// pair is one program on the kernel and on an engine.
 type pair struct {
 	kernel *ebpf.Program
 	kbuf   *ebpf.Map
-	env    *enginetest.Env
+	env    *Env
 	prog   *vm.Program
 	buf    *vm.Object
 }
 
-// newBuf makes the kernel's buffer and the interpreter's.
-func newBuf(t testing.TB, size int) *pair {
+// newBuf makes the kernel's buffer and the engine's.
+func newBuf(t testing.TB, engine vm.Engine, size int) *pair {
 	t.Helper()
 	testkernel.Require(t)
-	p := &pair{env: enginetest.New(t, interp.Engine{}, vm.Config{})}
-	p.buf = p.env.Object(t, vm.ObjectSpec{Kind: vm.KindMapValue, Name: bufName, Size: uint32(size)})
+	p := &pair{env: New(t, engine, vm.Config{})}
+	p.buf = p.env.Object(t, vm.ObjectSpec{Kind: vm.KindMapValue, Name: Buffer, Size: uint32(size)})
 	var err error
-	p.kbuf, err = ebpf.NewMap(&ebpf.MapSpec{Name: bufName, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(size), MaxEntries: 1})
+	p.kbuf, err = ebpf.NewMap(&ebpf.MapSpec{Name: Buffer, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(size), MaxEntries: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,11 +40,11 @@ func newBuf(t testing.TB, size int) *pair {
 }
 
 // load gives insns to both. rejected says that the kernel's verifier did not want
-// them, whatever the interpreter did.
+// them, whatever the engine would do.
 func (p *pair) load(t testing.TB, insns asm.Instructions) (rejected error) {
 	t.Helper()
 	k := append(asm.Instructions(nil), insns...)
-	if err := k.AssociateMap(bufName, p.kbuf); err != nil && !errors.Is(err, asm.ErrUnreferencedSymbol) {
+	if err := k.AssociateMap(Buffer, p.kbuf); err != nil && !errors.Is(err, asm.ErrUnreferencedSymbol) {
 		t.Fatal(err)
 	}
 	if p.kernel != nil {
@@ -107,11 +101,11 @@ func (p *pair) compare(t testing.TB, data []byte, n int) error {
 	kernel, here, kret, ret := p.run(t, data, n)
 	var b strings.Builder
 	if kret != ret {
-		fmt.Fprintf(&b, "r0: kernel %#x, interp %#x\n", kret, ret)
+		fmt.Fprintf(&b, "r0: kernel %#x, here %#x\n", kret, ret)
 	}
 	for i := 0; i+8 <= len(kernel); i += 8 {
 		if !bytes.Equal(kernel[i:i+8], here[i:i+8]) {
-			fmt.Fprintf(&b, "at %d: kernel %#x, interp %#x, started with %#x\n", i, le64(kernel[i:]), le64(here[i:]), le64(data[i:]))
+			fmt.Fprintf(&b, "at %d: kernel %#x, here %#x, started with %#x\n", i, le64(kernel[i:]), le64(here[i:]), le64(data[i:]))
 			break
 		}
 	}

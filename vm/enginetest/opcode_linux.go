@@ -1,4 +1,4 @@
-package interp_test
+package enginetest
 
 import (
 	"encoding/binary"
@@ -9,7 +9,7 @@ import (
 
 	"github.com/cilium/ebpf/asm"
 
-	"github.com/bpfct/bpfct/vm/enginetest"
+	"github.com/bpfct/bpfct/vm"
 )
 
 // A record of the buffer: two operands, a third for cmpxchg, and results. The
@@ -22,18 +22,6 @@ const (
 	recA, recB, recC = 0, 8, 16
 	recOut           = 24 // 5 words
 )
-
-// operands are the values at which arithmetic has its edges.
-var operands = func() []uint64 {
-	vals := []uint64{0, 1, 2, 3, 5, 7, 8, 10, 15, 16, 31, 32, 33, 63, 64, 65, 127, 128, 255, 256, 0x7fff, 0x8000, 0xffff,
-		0x10000, math.MaxInt32, 1 << 31, 1<<31 + 1, math.MaxUint32, 1 << 32, 1<<32 + 1, math.MaxInt64, 1 << 63, 1<<63 + 1,
-		0x0123456789abcdef, 0xfedcba9876543210, 0x5555555555555555, 0xaaaaaaaaaaaaaaaa, 0xffffffff00000000, 0xffffffff80000000,
-		0x8000000080000000, 0x7fffffff80000000}
-	for _, v := range []int64{-1, -2, -3, -7, -8, -128, -129, -32768, -32769, math.MinInt32, math.MinInt32 - 1} {
-		vals = append(vals, uint64(v))
-	}
-	return vals
-}()
 
 // immediates are their like among 32-bit numbers.
 var immediates = []int32{0, 1, 2, 3, 7, 16, 31, 127, 255, 4096, 65535, math.MaxInt32, -1, -2, -7, -128, -65536, math.MinInt32, math.MinInt32 + 1, 0x12345678}
@@ -72,7 +60,7 @@ func operandBuf(seed uint64) []byte {
 // and r0 are its operands, and r0, r1, r2 are stored after it.
 func onRecord(body ...asm.Instruction) asm.Instructions {
 	insns := asm.Instructions{
-		enginetest.LoadValue(asm.R9, bufName, 0),
+		LoadValue(asm.R9, Buffer, 0),
 		asm.LoadMem(asm.R8, asm.R9, 0, asm.DWord),
 		asm.And.Imm(asm.R8, records-1),
 		asm.Mov.Reg(asm.R7, asm.R8),
@@ -147,12 +135,12 @@ func opcodeTests() []opcodeTest {
 		}
 	}
 	add("gotol", asm.JEq.Reg(asm.R1, asm.R2, "far"), asm.LongJump("end"), asm.Mov.Imm(asm.R0, 1).WithSymbol("far"))
-	return append(tests, memoryTests()...)
+	return append(tests, memoryOpcodes()...)
 }
 
-// memoryTests are the instructions that load, store and do both, on the record in
+// memoryOpcodes are the instructions that load, store and do both, on the record in
 // the map and on the stack.
-func memoryTests() []opcodeTest {
+func memoryOpcodes() []opcodeTest {
 	var tests []opcodeTest
 	add := func(name string, body ...asm.Instruction) { tests = append(tests, opcodeTest{name, body}) }
 	places := []struct {
@@ -192,11 +180,11 @@ func memoryTests() []opcodeTest {
 	return tests
 }
 
-// TestOpcodesAsKernel executes every opcode on every pair of edge values and on
+// testOpcodesAsKernel executes every opcode on every pair of edge values and on
 // random ones, here and on the kernel.
-func TestOpcodesAsKernel(t *testing.T) {
+func testOpcodesAsKernel(t *testing.T, engine vm.Engine) {
 	data := operandBuf(1)
-	p := newBuf(t, len(data))
+	p := newBuf(t, engine, len(data))
 	defer p.close()
 	for _, tt := range opcodeTests() {
 		t.Run(tt.name, func(t *testing.T) {

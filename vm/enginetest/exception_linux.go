@@ -1,6 +1,8 @@
-package interp_test
+package enginetest
 
 import (
+	"bytes"
+	_ "embed"
 	"maps"
 	"slices"
 	"strings"
@@ -12,11 +14,12 @@ import (
 
 	"github.com/bpfct/bpfct/internal/testkernel"
 	"github.com/bpfct/bpfct/vm"
-	"github.com/bpfct/bpfct/vm/enginetest"
-	"github.com/bpfct/bpfct/vm/interp"
 )
 
 //go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/exception.c
+
+//go:embed testdata/exception.o
+var exceptionObject []byte
 
 // withExceptionCallback appends the function that the program's tag names.
 func withExceptionCallback(spec map[string]*ebpf.ProgramSpec, insns asm.Instructions) asm.Instructions {
@@ -40,17 +43,17 @@ func withExceptionCallback(spec map[string]*ebpf.ProgramSpec, insns asm.Instruct
 	return slices.Clone(insns)
 }
 
-// TestExceptionsAsKernel throws from everywhere, with the default callback and
+// testExceptionsAsKernel throws from everywhere, with the default callback and
 // with the program's own.
-func TestExceptionsAsKernel(t *testing.T) {
+func testExceptionsAsKernel(t *testing.T, engine vm.Engine) {
 	testkernel.Require(t)
-	spec, err := ebpf.LoadCollectionSpec("testdata/exception.o")
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(exceptionObject))
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := enginetest.New(t, interp.Engine{}, vm.Config{})
-	env.Funcs["bpf_throw"], env.Funcs["bpf_loop"] = enginetest.Throw, enginetest.Loop
-	array := make(enginetest.ProgArray, 4)
+	env := New(t, engine, vm.Config{})
+	env.Funcs["bpf_throw"], env.Funcs["bpf_loop"] = Throw, Loop
+	array := make(ProgArray, 4)
 	env.Object(t, vm.ObjectSpec{Kind: vm.KindMap, Name: "jumps", Size: 8, Owner: array})
 
 	here := make(map[string]*vm.Program)
@@ -79,7 +82,7 @@ func TestExceptionsAsKernel(t *testing.T) {
 			t.Fatalf("kernel %#x, here %+v", want, err)
 		}
 		if uint32(res.R0) != want {
-			t.Errorf("kernel %#x, interp %#x", want, res.R0)
+			t.Errorf("kernel %#x, here %#x", want, res.R0)
 		}
 		t.Logf("%#x", want)
 	}

@@ -1,4 +1,4 @@
-package interp_test
+package enginetest
 
 import (
 	"encoding/binary"
@@ -12,8 +12,6 @@ import (
 	"github.com/bpfct/bpfct/internal/testkernel"
 	"github.com/bpfct/bpfct/netns"
 	"github.com/bpfct/bpfct/vm"
-	"github.com/bpfct/bpfct/vm/enginetest"
-	"github.com/bpfct/bpfct/vm/interp"
 )
 
 // skb is a context that has nothing but a packet to load from.
@@ -37,15 +35,15 @@ func (p skb) LoadBytes(off uint32, dst []byte) bool {
 	return true
 }
 
-// TestPacketLoadsAsKernel reads with BPF_ABS and BPF_IND in and out of a packet.
-func TestPacketLoadsAsKernel(t *testing.T) {
+// testPacketLoadsAsKernel reads with BPF_ABS and BPF_IND in and out of a packet.
+func testPacketLoadsAsKernel(t *testing.T, engine vm.Engine) {
 	testkernel.Require(t)
 	packet := make(skb, 80)
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i := range packet {
 		packet[i] = byte(rng.Uint32())
 	}
-	env := enginetest.New(t, interp.Engine{}, vm.Config{})
+	env := New(t, engine, vm.Config{})
 	for _, off := range []int32{0, 1, 2, 13, 14, 62, 63, 64, 65, 66, 75, 76, 77, 78, 79, 80, 1 << 30, -1, -14, -0x100000, -0x100000 + 3, -0x100000 - 1,
 		-0x100000 + 62, -0x100000 + 70, -0x200000, -0x200000 + 14, -0x200000 + 79, -0x200000 - 1, -1 << 31} {
 		for _, size := range []asm.Size{asm.Byte, asm.Half, asm.Word} {
@@ -58,9 +56,9 @@ func TestPacketLoadsAsKernel(t *testing.T) {
 				// The result must differ from that of a failed load; the subprogram
 				// shows what a failed load leaves.
 				insns := join(
-					enginetest.Func("main", asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}),
+					Func("main", asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}),
 					asm.Instructions{asm.Call.Label("f"), asm.Xor.Imm(asm.R0, 0x5a5a), asm.Return()},
-					enginetest.Func("f", asm.Instructions{
+					Func("f", asm.Instructions{
 						asm.Mov.Reg(asm.R6, asm.R1), asm.LoadImm(asm.R7, max(reg, 0), asm.DWord), load,
 						asm.Add.Imm(asm.R0, 3), asm.Return()}))
 				kprog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "GPL", Instructions: insns})
@@ -77,39 +75,39 @@ func TestPacketLoadsAsKernel(t *testing.T) {
 					t.Fatalf("%+v", err)
 				}
 				if uint32(res.R0) != want {
-					t.Errorf("%s %d of %v bytes: kernel %#x, interp %#x", name, off, size.Sizeof(), want, res.R0)
+					t.Errorf("%s %d of %v bytes: kernel %#x, here %#x", name, off, size.Sizeof(), want, res.R0)
 				}
 			}
 		}
 	}
 }
 
-// TestCallbacksAsKernel runs bpf_loop with callbacks that change the caller's
+// testCallbacksAsKernel runs bpf_loop with callbacks that change the caller's
 // stack, end early, and call functions.
-func TestCallbacksAsKernel(t *testing.T) {
+func testCallbacksAsKernel(t *testing.T, engine vm.Engine) {
 	for _, rounds := range []int32{0, 1, 5, 1000} {
 		for _, last := range []int32{0, 3, 2000} {
 			t.Run(fmt.Sprint(rounds, " ", last), func(t *testing.T) {
-				p := newBuf(t, 64)
-				p.env.Funcs["bpf_loop"] = enginetest.Loop
+				p := newBuf(t, engine, 64)
+				p.env.Funcs["bpf_loop"] = Loop
 				insns := join(
-					enginetest.Func("main", asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}),
+					Func("main", asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}),
 					asm.Instructions{
 						asm.StoreMem(asm.R10, -8, asm.R6, asm.DWord),
 						storeImm(asm.R10, -16, 7, asm.DWord),
 						asm.Mov.Imm(asm.R1, rounds),
-						enginetest.LoadFunc(asm.R2, "callback"),
+						LoadFunc(asm.R2, "callback"),
 						asm.Mov.Reg(asm.R3, asm.R10),
 						asm.Add.Imm(asm.R3, -16),
 						asm.Mov.Imm(asm.R4, 0),
 						asm.FnLoop.Call(),
-						enginetest.LoadValue(asm.R1, bufName, 0),
+						LoadValue(asm.R1, Buffer, 0),
 						asm.StoreMem(asm.R1, 8, asm.R0, asm.DWord),
 						asm.LoadMem(asm.R2, asm.R10, -16, asm.DWord),
 						asm.StoreMem(asm.R1, 16, asm.R2, asm.DWord),
 						asm.Return(),
 					},
-					enginetest.Func("callback", asm.Instructions{
+					Func("callback", asm.Instructions{
 						asm.LoadMem(asm.R3, asm.R2, 0, asm.DWord),
 						asm.Mul.Imm(asm.R3, 3),
 						asm.Add.Reg(asm.R3, asm.R1),
@@ -119,7 +117,7 @@ func TestCallbacksAsKernel(t *testing.T) {
 						asm.Call.Label("one"),
 						asm.Return().WithSymbol("out"),
 					}),
-					enginetest.Func("one", ret(1)),
+					Func("one", ret(1)),
 				)
 				if err := p.load(t, insns); err != nil {
 					t.Fatalf("%+v", err)
@@ -132,16 +130,16 @@ func TestCallbacksAsKernel(t *testing.T) {
 	}
 }
 
-// TestMayGotoAsKernel counts the rounds of a loop that only may_goto ends. Newer
+// testMayGotoAsKernel counts the rounds of a loop that only may_goto ends. Newer
 // kernels end it by time on some machines, so that only a lower bound is certain
 // there; a loop that ends by itself has the same rounds everywhere.
-func TestMayGotoAsKernel(t *testing.T) {
+func testMayGotoAsKernel(t *testing.T, engine vm.Engine) {
 	mayGoto := func(label string) asm.Instruction {
 		return asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.JCOND), Offset: -1}.WithReference(label)
 	}
 	program := func(rounds int64) asm.Instructions {
 		return asm.Instructions{
-			enginetest.LoadValue(asm.R6, bufName, 0),
+			LoadValue(asm.R6, Buffer, 0),
 			mayGoto("out").WithSymbol("again"),
 			asm.LoadMem(asm.R1, asm.R6, 0, asm.DWord),
 			asm.Add.Imm(asm.R1, 1),
@@ -154,7 +152,7 @@ func TestMayGotoAsKernel(t *testing.T) {
 			asm.Return(),
 		}
 	}
-	p := newBuf(t, 8)
+	p := newBuf(t, engine, 8)
 	defer p.close()
 	for _, rounds := range []int64{1, 1000, 1 << 20} {
 		if err := p.load(t, program(rounds)); err != nil {
