@@ -2,6 +2,7 @@ package ctkfunc
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/bpfct/bpfct/conntrack"
 	"github.com/bpfct/bpfct/internal/errno"
@@ -15,7 +16,8 @@ const currentNetns = -1
 
 // opts is struct bpf_ct_opts as a program passed it.
 type opts struct {
-	mem   []byte // the program's memory, opts__sz bytes; nil for a NULL pointer
+	addr  uint64 // of the program's memory; 0 for NULL
+	mem   []byte // it, opts__sz bytes; nil for NULL
 	netns int32
 	proto uint8
 	// zoned says that the options have a zone; zone is it, or the default one.
@@ -23,12 +25,18 @@ type opts struct {
 	zone  conntrack.Zone
 }
 
-// fail writes opts.error, as far as the program's memory has room for it, and
-// makes the kfunc return NULL.
-func (o *opts) fail(err errno.Errno) (uint64, error) {
-	if len(o.mem) >= optsError+4 {
-		binary.LittleEndian.PutUint32(o.mem[optsError:], uint32(-int32(err)))
+// fail writes opts.error and makes the kfunc return NULL. Where the program says that
+// its options are shorter than that the kernel writes there all the same; where the
+// bytes are nobody's the run ends here.
+func (o *opts) fail(c *vm.CPU, err errno.Errno) (uint64, error) {
+	if o.addr == 0 {
+		return 0, nil
 	}
+	b, fault := c.Write("R4", o.addr+optsError, 4)
+	if fault != nil {
+		return 0, fmt.Errorf("opts.error = %v, which the kernel writes whatever opts__sz is: %w", err, fault)
+	}
+	binary.LittleEndian.PutUint32(b, uint32(err.Neg()))
 	return 0, nil
 }
 
@@ -105,7 +113,7 @@ type request struct {
 // read gets the arguments r2 to r5 from guest memory.
 func (r *request) read(c *vm.CPU, args *[5]uint64) (errno.Errno, error) {
 	var err error
-	if args[3] != 0 {
+	if r.addr = args[3]; r.addr != 0 {
 		if r.mem, err = c.Write("R4", args[3], uint32(args[4])); err != nil {
 			return 0, err
 		}
@@ -146,28 +154,28 @@ func (s *system) alloc(c *vm.CPU, args *[5]uint64) (uint64, error) {
 		fault = errno.EPROTO
 	}
 	if fault != 0 {
-		return r.fail(fault)
+		return r.fail(c, fault)
 	}
 	tuple, fault := parseTuple(r.tuple, r.proto)
 	if fault != 0 {
-		return r.fail(fault)
+		return r.fail(c, fault)
 	}
 	ns, err := r.namespace(c)
 	if err != nil {
 		return 0, err
 	}
 	if ns == nil {
-		return r.fail(errno.ENONET)
+		return r.fail(c, errno.ENONET)
 	}
 	r.settleZone()
 	conn, err := ns.Conntrack.Alloc(tuple, r.zone)
 	if err != nil {
-		return r.fail(errnoOf(err))
+		return r.fail(c, errnoOf(err))
 	}
 	v, err := s.views.hold(c, conn, true)
 	if err != nil {
 		_ = conn.Release()
-		return r.fail(errnoOf(err))
+		return r.fail(c, errnoOf(err))
 	}
 	return v.obj.Addr(), nil
 }
@@ -189,28 +197,28 @@ func (s *system) lookup(c *vm.CPU, args *[5]uint64) (uint64, error) {
 		fault = errno.EINVAL
 	}
 	if fault != 0 {
-		return r.fail(fault)
+		return r.fail(c, fault)
 	}
 	tuple, fault := parseTuple(r.tuple, r.proto)
 	if fault != 0 {
-		return r.fail(fault)
+		return r.fail(c, fault)
 	}
 	ns, err := r.namespace(c)
 	if err != nil {
 		return 0, err
 	}
 	if ns == nil {
-		return r.fail(errno.ENONET)
+		return r.fail(c, errno.ENONET)
 	}
 	r.settleZone()
 	conn, dir, err := ns.Conntrack.Lookup(tuple, r.zone)
 	if err != nil {
-		return r.fail(errnoOf(err))
+		return r.fail(c, errnoOf(err))
 	}
 	v, err := s.views.hold(c, conn, false)
 	if err != nil {
 		_ = conn.Release()
-		return r.fail(errnoOf(err))
+		return r.fail(c, errnoOf(err))
 	}
 	r.mem[optsDir] = byte(dir)
 	return v.obj.Addr(), nil

@@ -22,7 +22,7 @@ func Diff(runs []Run, a, b *Outcome) string {
 			}
 		}
 	}
-	return diffConns(a.Conns, b.Conns)
+	return DiffConns(a.Conns, b.Conns)
 }
 
 // span is how many jiffies passed during the runs.
@@ -74,7 +74,8 @@ func Left(r *Result) int32 {
 	return int32(r.View.Timeout - uint32(r.Before))
 }
 
-func diffConns(a, b []Conn) string {
+// DiffConns says how the dumps a and b differ, "" for not at all.
+func DiffConns(a, b []Conn) string {
 	for i := range max(len(a), len(b)) {
 		switch {
 		case i >= len(a):

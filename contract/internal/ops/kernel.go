@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/cilium/ebpf"
+
 	"github.com/bpfct/bpfct/conntrack"
 	"github.com/bpfct/bpfct/live"
 )
@@ -18,7 +20,6 @@ type Kernel struct {
 	coll       *live.Collection
 	keys       []uint32
 	results    []Result
-	dumped     []bool // namespaces that may have entries
 }
 
 // NewKernel loads the program. The error is a *live.MissingError where this process
@@ -73,10 +74,10 @@ func (s *Kernel) Perform(run Run) ([]Result, error) {
 	if _, err := s.namespaces[0].Run(s.coll.Programs[run.Hook.program()], live.RunOptions{DataOutSize: -1}); err != nil {
 		return nil, err
 	}
-	for i := range n {
-		if err := s.coll.Maps["results"].Lookup(uint32(i), &s.results[i]); err != nil {
-			return nil, err
-		}
+	// More are there than asked for, which is no error of a batch.
+	var cursor ebpf.MapBatchCursor
+	if got, err := s.coll.Maps["results"].BatchLookup(&cursor, make([]uint32, n), s.results[:n], nil); got != n {
+		return nil, fmt.Errorf("%d results of %d: %w", got, n, err)
 	}
 	return s.results[:n], nil
 }

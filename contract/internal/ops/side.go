@@ -2,6 +2,7 @@ package ops
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"net/netip"
@@ -115,5 +116,8 @@ func (c *Conn) String() string {
 }
 
 func sortConns(conns []Conn) {
-	slices.SortFunc(conns, func(a, b Conn) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(conns, func(a, b Conn) int {
+		// A dump does not show all of a zone: two lines may differ in their time only.
+		return cmp.Or(strings.Compare(a.String(), b.String()), cmp.Compare(a.Seconds, b.Seconds))
+	})
 }
