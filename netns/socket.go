@@ -149,7 +149,8 @@ func (n *Netns) LookupTCP(src, dst netip.AddrPort, dif int) *Socket {
 	defer n.mu.RUnlock()
 	for _, s := range slices.Backward(n.sockets) {
 		if s.Protocol == ProtoTCP && s.State != StateListen && s.State != StateClose &&
-			samePort(s.Remote, src) && samePort(s.Local, dst) && s.boundTo(dif) {
+			samePort(s.Remote, src) && samePort(s.Local, dst) && s.boundTo(dif) &&
+			(dst.Addr().Is4() || s.Family == FamilyINET6) {
 			return s
 		}
 	}

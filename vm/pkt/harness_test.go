@@ -9,12 +9,12 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 
 	"github.com/bpfct/bpfct/clock"
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/internal/testkernel"
 	"github.com/bpfct/bpfct/kernel"
+	"github.com/bpfct/bpfct/link"
 	"github.com/bpfct/bpfct/live"
 	"github.com/bpfct/bpfct/netns"
 	"github.com/bpfct/bpfct/vm"
@@ -157,37 +157,6 @@ type machineSide struct {
 	vars  map[string][]byte
 }
 
-type resolver struct {
-	m        *vm.Machine
-	p        *vm.Program
-	sections map[string]*vm.Object
-}
-
-func (r *resolver) Call(ins *asm.Instruction) (*vm.Call, error) {
-	name := ins.Reference()
-	if ins.IsBuiltinCall() {
-		proto, ok := r.m.Profile.Helper(int32(ins.Constant))
-		if !ok {
-			return nil, fmt.Errorf("no helper %d", ins.Constant)
-		}
-		name = proto.Name
-	}
-	f := r.m.Registry.Lookup(name)
-	if f == nil {
-		return nil, fmt.Errorf("%s is not there", name)
-	}
-	return &vm.Call{Name: name, Func: f, Kfunc: ins.IsKfuncCall()}, nil
-}
-
-func (r *resolver) Load(ins *asm.Instruction) (uint64, error) {
-	if o := r.sections[ins.Reference()]; o != nil {
-		return o.Addr() + uint64(ins.Constant)>>32, nil
-	}
-	return uint64(ins.Constant), nil
-}
-
-func (r *resolver) Func(slot int) (uint64, error) { return r.m.FuncAddr(r.p, slot), nil }
-
 func newMachine(tb testing.TB, path string, ns *netns.Netns) *machineSide {
 	tb.Helper()
 	reg := new(vm.Registry)
@@ -209,12 +178,15 @@ func newMachine(tb testing.TB, path string, ns *netns.Netns) *machineSide {
 	for name, v := range spec.Variables {
 		ms.vars[name] = sections[v.SectionName].Bytes()[v.Offset : v.Offset+v.Size()]
 	}
-	for name, ps := range spec.Programs {
-		p := &vm.Program{Name: name, Type: ps.Type, AttachType: ps.AttachType, License: ps.License}
-		if err := p.Assemble(ps.Instructions, &resolver{m, p, sections}); err != nil {
-			tb.Fatalf("%s: %v", name, err)
-		}
-		if err := m.Compile(p); err != nil {
+	obj, err := link.Link(spec, m.Profile, link.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for name, lp := range obj.Programs {
+		p, err := m.Load(lp, func(ref *link.MapRef) (uint64, error) {
+			return sections[ref.Name].Addr() + uint64(ref.Offset), nil
+		})
+		if err != nil {
 			tb.Fatal(err)
 		}
 		ms.progs[name] = p

@@ -55,7 +55,7 @@ func fillSock(b []byte, sk *netns.Socket) {
 	put(skProtocol, uint32(sk.Protocol))
 	put(skMark, sk.Mark)
 	put(skPriority, sk.Priority)
-	putAddr(b[skSrcIP4:skSrcIP4+4], b[skSrcIP6:skSrcIP6+16], sk.Local.Addr())
+	putLocal(b[skSrcIP4:skSrcIP4+4], b[skSrcIP6:skSrcIP6+16], sk)
 	put(skSrcPort, uint32(sk.Local.Port()))
 	le.PutUint16(b[skDstPort:], bswap16(sk.Remote.Port()))
 	putAddr(b[skDstIP4:skDstIP4+4], b[skDstIP6:skDstIP6+16], sk.Remote.Addr())
@@ -77,6 +77,16 @@ func putAddr(ip4, ip6 []byte, a netip.Addr) {
 		if a.Is4In6() {
 			copy(ip4, v[12:])
 		}
+	}
+}
+
+// putLocal is putAddr for a socket's own address: in the IPv4 field of one that
+// is bound to an IPv6 address Linux puts an address that nothing has.
+func putLocal(ip4, ip6 []byte, sk *netns.Socket) {
+	a := sk.Local.Addr()
+	putAddr(ip4, ip6, a)
+	if sk.Protocol != 0 && a.Is6() && !a.Is4In6() && !a.IsUnspecified() {
+		copy(ip4, []byte{127, 0, 0, 6})
 	}
 }
 

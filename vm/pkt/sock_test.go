@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/bpfct/bpfct/live"
 	"github.com/bpfct/bpfct/netns"
 )
 
@@ -98,4 +99,12 @@ func TestCookies(t *testing.T) {
 	if check := int32(binary.LittleEndian.Uint32(m.vars["wrong_check"])); check != -13 {
 		t.Errorf("check of an answer from another port returns %d, want -EACCES", check)
 	}
+}
+
+func TestOwnSocket(t *testing.T) {
+	k, m := newKernel(t, sockObject, live.Options{}), newMachine(t, sockObject, netns.New("test", 1))
+	rapid.Check(t, func(rt *rapid.T) {
+		r := run{data: frame(rt)}
+		compare(rt, r, k.run(t, "own_socket", r), m.run(t, "own_socket", r))
+	})
 }

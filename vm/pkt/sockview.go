@@ -99,7 +99,7 @@ func fillSockView(v view, sk *netns.Socket) {
 	common := view{v.p, "sock_common", v.b}
 	var local4, remote4 [4]byte
 	var local6, remote6 [16]byte
-	putAddr(local4[:], local6[:], sk.Local.Addr())
+	putLocal(local4[:], local6[:], sk)
 	putAddr(remote4[:], remote6[:], sk.Remote.Addr())
 	common.put("skc_rcv_saddr", local4[:])
 	common.put("skc_daddr", remote4[:])
