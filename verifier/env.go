@@ -77,7 +77,7 @@ type subprogInfo struct {
 	changesPkt   bool
 	mightSleep   bool
 	argsPrepared bool
-	args         []argInfo
+	args         []argInfo // of a global function
 }
 
 // pending is a state that waits to be walked.
