@@ -1,3 +1,3 @@
 package pkt
 
-//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/ops.c testdata/sock.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/ops.c testdata/sock.c testdata/kern.c

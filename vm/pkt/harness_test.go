@@ -18,7 +18,9 @@ import (
 	"github.com/bpfct/bpfct/live"
 	"github.com/bpfct/bpfct/netns"
 	"github.com/bpfct/bpfct/vm"
+	"github.com/bpfct/bpfct/vm/base"
 	"github.com/bpfct/bpfct/vm/interp"
+	"github.com/bpfct/bpfct/vm/objects"
 	"github.com/bpfct/bpfct/vm/pkt"
 )
 
@@ -160,6 +162,8 @@ type machineSide struct {
 func newMachine(tb testing.TB, path string, ns *netns.Netns) *machineSide {
 	tb.Helper()
 	reg := new(vm.Registry)
+	base.Register(reg)
+	objects.Register(reg)
 	pkt.Register(reg)
 	m := vm.New(vm.Config{Profile: kernel.Default(), Clock: clock.New(clock.Options{}), Engine: interp.Engine{}, Registry: reg})
 	spec := loadSpec(tb, path)

@@ -61,6 +61,7 @@ func (s *Skb) written(off, size uint32) {
 	case offTCIndex, offTCClassid:
 		le.PutUint32(b[off:], le.Uint32(b[off:])&0xffff)
 	}
+	s.syncKernel()
 }
 
 // sync writes the fields that helpers change to the context.
