@@ -16,8 +16,9 @@ type generator struct {
 	pending  string // symbol for the next instruction
 	branches int    // left to generate
 	looping  bool
-	funcs    [2]bool // called
-	calls    bool    // whether functions may be called here
+	// funcs and callbacks are those that are called.
+	funcs, callbacks [2]bool
+	calls            bool // whether functions may be called here
 }
 
 // Sizes of the buffer of a RandomProgram.
@@ -80,7 +81,7 @@ func (g *generator) memory(size asm.Size) (asm.Register, int16) {
 }
 
 func (g *generator) statement(depth int) {
-	switch rapid.IntRange(0, 13).Draw(g.t, "statement") {
+	switch rapid.IntRange(0, 16).Draw(g.t, "statement") {
 	case 0, 1, 2:
 		g.alu()
 	case 3:
@@ -112,6 +113,19 @@ func (g *generator) statement(depth int) {
 		g.emit(storeImm(base, off, g.imm(), size))
 	case 9, 10:
 		g.atomic()
+	case 14:
+		size := g.size()
+		base, off := g.memory(size)
+		g.emit(pick(g, "ordered", encoded(asm.LoadAcquire(g.reg("dst"), base, size, off)),
+			encoded(asm.StoreRelease(base, g.reg("src"), size, off))))
+	case 15: // unaligned, which the stack may not be
+		size := g.size()
+		off := int16(rapid.IntRange(0, RandomData-size.Sizeof()).Draw(g.t, "at"))
+		g.emit(pick(g, "unaligned", asm.LoadMem(g.reg("dst"), asm.R9, off, size), asm.StoreMem(asm.R9, off, g.reg("src"), size)))
+	case 16:
+		if g.calls && !g.looping {
+			g.callback()
+		}
 	case 11:
 		if g.branches > 0 && depth > 0 {
 			g.branch(depth)
@@ -228,6 +242,34 @@ func (g *generator) call() {
 	}
 }
 
+// callback runs one of the program's callbacks some times, on the caller's stack.
+func (g *generator) callback() {
+	f := rapid.IntRange(0, 1).Draw(g.t, "callback")
+	g.callbacks[f] = true
+	g.emit(asm.Mov.Imm(asm.R1, rapid.Int32Range(0, 20).Draw(g.t, "rounds")), LoadFunc(asm.R2, fmt.Sprintf("cb%d", f)),
+		asm.Mov.Reg(asm.R3, asm.R10), asm.Add.Imm(asm.R3, -genStack), asm.Mov.Imm(asm.R4, 0), asm.FnLoop.Call())
+	for r := asm.R1; r <= asm.R5; r++ {
+		g.emit(asm.Mov.Reg(r, pick(g, "from", asm.R0, asm.R6, asm.R7)), asm.Xor.Imm(r, int32(r)*0x7654321))
+	}
+}
+
+// callbackFunc is a callback: it changes the caller's stack and ends the loop early,
+// sometimes.
+func (g *generator) callbackFunc(name string) asm.Instructions {
+	g.emit(asm.Mov.Reg(asm.R9, asm.R2)) // the caller's stack
+	g.emit(asm.Mov.Reg(asm.R6, asm.R1))
+	for _, r := range []asm.Register{asm.R0, asm.R1, asm.R2, asm.R3, asm.R4, asm.R5, asm.R7} {
+		g.emit(asm.LoadMem(r, asm.R9, int16(8*(r%(genStack/8))), asm.DWord))
+	}
+	for range rapid.IntRange(2, 8).Draw(g.t, "statements") {
+		g.alu()
+	}
+	g.emit(asm.StoreMem(asm.R9, int16(8*rapid.IntRange(0, genStack/8-1).Draw(g.t, "at")), g.reg("src"), asm.DWord),
+		asm.And.Imm(asm.R0, 7), asm.JGT.Imm(asm.R0, 0, name+"_on"), asm.Mov.Imm(asm.R0, 1), asm.Return(),
+		asm.Mov.Imm(asm.R0, 0).WithSymbol(name+"_on"), asm.Return())
+	return g.insns
+}
+
 // start gives all registers and the stack a value. A function has its arguments.
 func (g *generator) start(function bool) {
 	g.emit(LoadValue(asm.R9, Buffer, 0))
@@ -258,17 +300,22 @@ func (g *generator) program() asm.Instructions {
 			asm.StoreMem(asm.R9, int16(RandomData+128+at), asm.R1, asm.DWord))
 	}
 	g.emit(asm.Return())
-	all := g.insns
+	all := Func("main", g.insns)
+	for f, called := range g.callbacks {
+		if called {
+			name := fmt.Sprintf("cb%d", f)
+			all = append(all, Func(name, (&generator{t: g.t}).callbackFunc(name))...)
+		}
+	}
 	for f, called := range g.funcs {
 		if !called {
 			continue
 		}
 		h := &generator{t: g.t, labels: 1000 * (f + 1), branches: 2}
-		h.pending = fmt.Sprintf("f%d", f)
 		h.start(true)
 		h.block(2, 12)
 		h.emit(asm.Return())
-		all = append(all, h.insns...)
+		all = append(all, Func(fmt.Sprintf("f%d", f), h.insns)...)
 	}
 	return all
 }

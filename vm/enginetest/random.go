@@ -39,6 +39,7 @@ func testRandomPrograms(t *testing.T, engine vm.Engine) {
 		insns, data := RandomProgram(rt), randomBuffer(rt)
 		run := func(before int) ([]byte, vm.Result) {
 			e := New(t, engine, vm.Config{})
+			e.Funcs["bpf_loop"] = Loop
 			for range before { // other addresses
 				e.Object(t, vm.ObjectSpec{Kind: vm.KindScratch, Name: "before", Size: 1000})
 			}

@@ -13,6 +13,7 @@ import (
 func testRandomProgramsAsKernel(t *testing.T, engine vm.Engine) {
 	p := newBuf(t, engine, RandomSize)
 	defer p.close()
+	p.env.Funcs["bpf_loop"] = Loop
 	var all, rejected, size int
 	check := func(rt *rapid.T) {
 		insns := RandomProgram(rt)
