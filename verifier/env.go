@@ -48,6 +48,9 @@ type env struct {
 
 	aux      []aux
 	subprogs []subprogInfo
+	sections map[string][]byte // contents of data sections, by map
+	// seenDirectWrite says that the program may write to the packet.
+	seenDirectWrite bool
 }
 
 // aux is what the verifier finds out about an instruction, over all paths.
@@ -123,7 +126,7 @@ func newEnv(obj *link.Object, p *link.Program, opts Options) (*env, error) {
 	}
 	return &env{
 		obj: obj, prog: p, prof: obj.Profile, opts: opts, slots: slots, maps: make(map[string]*state.Map),
-		log: log{level: opts.Log}, explored: make(map[int][]*explored), aux: make([]aux, len(slots)),
+		log: log{level: opts.Log}, explored: make(map[int][]*explored), sections: make(map[string][]byte), aux: make([]aux, len(slots)),
 	}, nil
 }
 

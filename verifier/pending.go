@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/record"
 	"github.com/bpfct/bpfct/verifier/state"
 )
 
@@ -10,9 +11,6 @@ import (
 func (e *env) pending(what string) error { return e.reject(errno.ENOSYS, "%s", what) }
 
 func (e *env) checkALU(s *slot) error         { return e.pending("checkALU") }
-func (e *env) checkLoad(s *slot) error        { return e.pending("checkLoad") }
-func (e *env) checkStoreX(s *slot) error      { return e.pending("checkStoreX") }
-func (e *env) checkStoreImm(s *slot) error    { return e.pending("checkStoreImm") }
 func (e *env) checkLoadImm(s *slot) error     { return e.pending("checkLoadImm") }
 func (e *env) checkLoadAbs(s *slot) error     { return e.pending("checkLoadAbs") }
 func (e *env) checkCondJump(s *slot) error    { return e.pending("checkCondJump") }
@@ -48,3 +46,14 @@ func (e *env) checkStackInitialized(regno uint8, off, size int, zeroAllowed bool
 type argInfo struct{}
 
 var _ = errno.ENOSYS
+
+func (e *env) accessCtx(r *state.Reg, op *memOp) error    { return e.pending("accessCtx") }
+func (e *env) accessSocket(r *state.Reg, op *memOp) error { return e.pending("accessSocket") }
+func (e *env) accessBTF(r *state.Reg, op *memOp) error    { return e.pending("accessBTF") }
+func (e *env) accessMapPtr(r *state.Reg, op *memOp) error { return e.pending("accessMapPtr") }
+func (e *env) accessKptr(op *memOp, r *state.Reg, f *record.Field) error {
+	return e.pending("accessKptr")
+}
+
+func (e *env) readReg(n uint8) error                { return e.pending("readReg") }
+func (e *env) writeReg(n uint8, unknown bool) error { return e.pending("writeReg") }
