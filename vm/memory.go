@@ -54,7 +54,7 @@ type pageGroup [1 << 8]atomic.Pointer[page] // by address bits 23 to 16
 type page struct {
 	whole  *Object
 	data   []byte
-	shadow []atomic.Pointer[Object]
+	shadow *[pageSize / granule]atomic.Pointer[Object]
 }
 
 // NewMemory returns an empty address space that hands out at most limit bytes; 0
@@ -119,7 +119,7 @@ func (m *Memory) placeSmall(o *Object) bool {
 			if !ok {
 				return false
 			}
-			m.cur = &page{data: make([]byte, pageSize), shadow: make([]atomic.Pointer[Object], pageSize/granule)}
+			m.cur = &page{data: make([]byte, pageSize), shadow: new([pageSize / granule]atomic.Pointer[Object])}
 			m.curBase, m.curOff = n<<pageShift, redZone
 			m.setPage(n, m.cur)
 		}
@@ -127,7 +127,7 @@ func (m *Memory) placeSmall(o *Object) bool {
 		o.data = m.cur.data[m.curOff : m.curOff+o.Size : m.curOff+uint32(o.class)]
 		m.curOff += uint32(o.class)
 	}
-	p := m.page(o.Base)
+	p := m.lookup(o.Addr())
 	first := (o.Base & (pageSize - 1)) / granule
 	for i := range uint32(o.class / granule) {
 		p.shadow[first+i].Store(o)
@@ -155,20 +155,25 @@ func (m *Memory) Free(o *Object, at Site) {
 // red zone around addr, nil for an address that belongs to nobody. The object may
 // have been freed; see Live.
 func (m *Memory) Find(addr uint64) *Object {
-	if addr>>32 != 0 {
-		return nil
+	if p := m.lookup(addr); p != nil {
+		return p.at(addr)
 	}
-	p := m.page(uint32(addr))
-	if p == nil {
-		return nil
-	}
+	return nil
+}
+
+// at is the object that addr in the page belongs to or follows.
+func (p *page) at(addr uint64) *Object {
 	if p.whole != nil {
 		return p.whole
 	}
-	return p.shadow[(addr&(pageSize-1))/granule].Load()
+	return p.shadow[addr&(pageSize-1)/granule].Load()
 }
 
-func (m *Memory) page(addr uint32) *page {
+// lookup is the page of addr, nil for none.
+func (m *Memory) lookup(addr uint64) *page {
+	if addr>>32 != 0 {
+		return nil
+	}
 	g := m.dir[addr>>24].Load()
 	if g == nil {
 		return nil
@@ -188,29 +193,31 @@ func (m *Memory) setPage(n uint32, p *page) {
 // Load returns the size bytes at addr for reading by a program. The slice
 // aliases guest memory. The Fault lacks the site; CPU.Read adds it.
 func (m *Memory) Load(addr uint64, size uint32) ([]byte, *Fault) {
-	o := m.Find(addr)
-	if o == nil {
-		return nil, m.refuse(nil, addr, size, false)
+	if p := m.lookup(addr); p != nil {
+		o := p.at(addr)
+		if o != nil {
+			off := uint32(addr) - o.Base
+			if o.within(off, size) && o.Live() {
+				return o.data[off : off+size : off+size], nil
+			}
+		}
 	}
-	off := uint32(addr) - o.Base
-	if !o.within(off, size) || !o.Live() {
-		return nil, m.refuse(o, addr, size, false)
-	}
-	return o.data[off : off+size : off+size], nil
+	return nil, m.refuse(m.Find(addr), addr, size, false)
 }
 
 // Store returns the size bytes at addr for writing by a program, and the object
 // that they belong to, whose OnWrite the caller runs after the write.
 func (m *Memory) Store(addr uint64, size uint32) ([]byte, *Object, *Fault) {
-	o := m.Find(addr)
-	if o == nil {
-		return nil, nil, m.refuse(nil, addr, size, true)
+	if p := m.lookup(addr); p != nil {
+		o := p.at(addr)
+		if o != nil {
+			off := uint32(addr) - o.Base
+			if o.within(off, size) && o.Live() && o.writable(off, size) {
+				return o.data[off : off+size : off+size], o, nil
+			}
+		}
 	}
-	off := uint32(addr) - o.Base
-	if !o.within(off, size) || !o.Live() || !o.writable(off, size) {
-		return nil, nil, m.refuse(o, addr, size, true)
-	}
-	return o.data[off : off+size : off+size], o, nil
+	return nil, nil, m.refuse(m.Find(addr), addr, size, true)
 }
 
 // refuse says what is wrong with an access to o, which Find gave for addr.
