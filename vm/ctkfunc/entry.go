@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/cilium/ebpf"
+
 	"github.com/bpfct/bpfct/conntrack"
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/kernel"
@@ -118,6 +120,14 @@ func (r *request) read(c *vm.CPU, args *[5]uint64) (errno.Errno, error) {
 			return 0, err
 		}
 	}
+	for _, a := range []struct {
+		reg        string
+		addr, size uint64
+	}{{"R2", args[1], args[2]}, {"R4", args[3], args[4]}} {
+		if a.addr == 0 && uint32(a.size) != 0 {
+			return 0, c.Fault(vm.BadArgument, a.reg, "NULL of %d bytes", uint32(a.size))
+		}
+	}
 	if args[1] == 0 || args[3] == 0 {
 		return errno.EINVAL, nil
 	}
@@ -125,20 +135,44 @@ func (r *request) read(c *vm.CPU, args *[5]uint64) (errno.Errno, error) {
 	return 0, err
 }
 
-// namespace finds the namespace that opts name.
-func (r *request) namespace(c *vm.CPU) (*netns.Netns, error) {
-	if c.Ctx == nil {
-		return nil, c.Fault(vm.BadArgument, "R1", "there is no packet to take the namespace from")
+// hook is where a kfunc may be called from.
+type hook struct {
+	xdp bool
+	ctx string // what it takes first
+}
+
+var (
+	skb = hook{false, "struct __sk_buff"}
+	xdp = hook{true, "struct xdp_md"}
+)
+
+// check faults unless addr is the context of a program of the right type.
+func (h hook) check(c *vm.CPU, addr uint64) error {
+	switch {
+	case c.Ctx == nil:
+		return c.Fault(vm.BadArgument, "R1", "there is no packet to take the namespace from")
+	case addr != c.Ctx.Addr():
+		return c.Fault(vm.BadArgument, "R1", "%#x is not the program's context", addr)
+	case h.xdp != (c.Prog.Type == ebpf.XDP):
+		return c.Fault(vm.BadArgument, "R1", "the kfunc takes a %s", h.ctx)
 	}
+	return nil
+}
+
+// namespace finds the namespace that opts name, nil for none.
+func (r *request) namespace(c *vm.CPU) *netns.Netns {
 	ns := c.Ctx.Netns()
 	if r.netns >= 0 {
 		ns = ns.ByID(r.netns)
 	}
-	return ns, nil
+	return ns
 }
 
 // alloc is bpf_skb_ct_alloc and bpf_xdp_ct_alloc.
-func (s *system) alloc(c *vm.CPU, args *[5]uint64) (uint64, error) {
+func (s *system) alloc(h hook, c *vm.CPU, args *[5]uint64) (uint64, error) {
+	if err := h.check(c, args[0]); err != nil {
+		return 0, err
+	}
 	var r request
 	fault, err := r.read(c, args)
 	if err != nil {
@@ -160,10 +194,7 @@ func (s *system) alloc(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	if fault != 0 {
 		return r.fail(c, fault)
 	}
-	ns, err := r.namespace(c)
-	if err != nil {
-		return 0, err
-	}
+	ns := r.namespace(c)
 	if ns == nil {
 		return r.fail(c, errno.ENONET)
 	}
@@ -181,7 +212,10 @@ func (s *system) alloc(c *vm.CPU, args *[5]uint64) (uint64, error) {
 }
 
 // lookup is bpf_skb_ct_lookup and bpf_xdp_ct_lookup.
-func (s *system) lookup(c *vm.CPU, args *[5]uint64) (uint64, error) {
+func (s *system) lookup(h hook, c *vm.CPU, args *[5]uint64) (uint64, error) {
+	if err := h.check(c, args[0]); err != nil {
+		return 0, err
+	}
 	var r request
 	fault, err := r.read(c, args)
 	if err != nil {
@@ -203,10 +237,7 @@ func (s *system) lookup(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	if fault != 0 {
 		return r.fail(c, fault)
 	}
-	ns, err := r.namespace(c)
-	if err != nil {
-		return 0, err
-	}
+	ns := r.namespace(c)
 	if ns == nil {
 		return r.fail(c, errno.ENONET)
 	}

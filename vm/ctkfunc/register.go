@@ -27,10 +27,10 @@ func Register(r *vm.Registry, prof *kernel.Profile) error {
 		views:     &views{layout: l, held: make(map[conntrack.Conn]*view)},
 	}
 	for name, f := range map[string]vm.Func{
-		"bpf_skb_ct_alloc":      s.alloc,
-		"bpf_xdp_ct_alloc":      s.alloc,
-		"bpf_skb_ct_lookup":     s.lookup,
-		"bpf_xdp_ct_lookup":     s.lookup,
+		"bpf_skb_ct_alloc":      from(skb, s.alloc),
+		"bpf_xdp_ct_alloc":      from(xdp, s.alloc),
+		"bpf_skb_ct_lookup":     from(skb, s.lookup),
+		"bpf_xdp_ct_lookup":     from(xdp, s.lookup),
 		"bpf_ct_insert_entry":   s.insert,
 		"bpf_ct_release":        s.release,
 		"bpf_ct_set_timeout":    s.setTimeout,
@@ -39,16 +39,27 @@ func Register(r *vm.Registry, prof *kernel.Profile) error {
 		"bpf_ct_change_status":  s.changeStatus,
 		"bpf_ct_set_nat_info":   s.setNATInfo,
 	} {
-		r.Add(name, s.refreshing(f))
+		r.Add(name, guarded(f))
 	}
 	return nil
 }
 
-// refreshing makes the views of all connections that the program holds follow what f
-// did: a call for one may count down, end or change another, and two pointers may be
-// of one connection.
-func (s *system) refreshing(f vm.Func) vm.Func {
+// from binds the hook that f is called from.
+func from(h hook, f func(hook, *vm.CPU, *[5]uint64) (uint64, error)) vm.Func {
+	return func(c *vm.CPU, args *[5]uint64) (uint64, error) { return f(h, c, args) }
+}
+
+// guarded is what all eleven have in common. None may be called under a spin lock.
+// And the views of all connections that the program holds follow what f did: a call
+// for one may count down, end or change another, and two pointers may be of one
+// connection.
+func guarded(f vm.Func) vm.Func {
 	return func(c *vm.CPU, args *[5]uint64) (uint64, error) {
+		if l := c.Locks(); len(l) > 0 {
+			fault := c.Fault(vm.LockViolation, "", "function calls are not allowed while holding a lock, taken at %v", l[0].Site)
+			fault.Object = l[0].Object
+			return 0, fault
+		}
 		r0, err := f(c, args)
 		if err != nil {
 			return r0, err
