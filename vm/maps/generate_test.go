@@ -1,3 +1,3 @@
 package maps
 
-//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/ops.c testdata/output.c testdata/fields.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/ops.c testdata/output.c testdata/fields.c testdata/handle.c
