@@ -1,9 +1,12 @@
 package conntrack
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // nthTuple is the n-th of a row of different tuples, those of the oracle's
@@ -99,23 +102,66 @@ func BenchmarkMiss(b *testing.B) {
 	}
 }
 
-// BenchmarkMemory reports what a connection costs of the heap, all in.
+// BenchmarkMemory reports what a connection costs of the heap, all in, and how
+// long the garbage collector takes beside that many.
+//
+//	go test -run '^$' -bench Memory -benchtime 1x ./conntrack
 func BenchmarkMemory(b *testing.B) {
-	for b.Loop() {
-		b.ReportMetric(bytesEach(b, million), "B/conn")
+	for _, n := range []uint32{100_000, 1_000_000, 10_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			if testing.Short() && n > 1_000_000 {
+				b.Skip("2 GB, and half a minute")
+			}
+			for b.Loop() {
+				bytes, gc := bytesEach(b, n)
+				b.ReportMetric(bytes, "B/conn")
+				b.ReportMetric(float64(gc.Microseconds())/1000, "gc-ms")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
 	}
-	b.ReportMetric(0, "ns/op")
 }
 
-// bytesEach is by how much the heap grows for each of n connections.
-func bytesEach(tb testing.TB, n uint32) float64 {
+// bytesEach is by how much the heap grows for each of n connections, and how
+// long a garbage collection then takes.
+func bytesEach(tb testing.TB, n uint32) (float64, time.Duration) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	t := New(Options{Max: 2 * n, Buckets: n})
 	fill(tb, t, n)
 	runtime.GC()
+	start := time.Now()
+	runtime.GC()
+	gc := time.Since(start)
 	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(t)
-	return float64(after.HeapAlloc-before.HeapAlloc) / float64(n)
+	return float64(after.HeapAlloc-before.HeapAlloc) / float64(n), gc
+}
+
+// BenchmarkChurnParallel inserts and deletes on every CPU at once beside 2^20
+// connections that stay.
+func BenchmarkChurnParallel(b *testing.B) {
+	t := New(Options{Max: 4 * million})
+	fill(b, t, million)
+	var worker atomic.Uint32
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		n := million * (1 + worker.Add(1))
+		for pb.Next() {
+			c, err := t.Alloc(nthTuple(n), DefaultZone)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			c.SetTimeout(3600000)
+			if err := t.Insert(c); err != nil {
+				b.Error(err)
+				return
+			}
+			c.Delete()
+			c.Release()
+			n++
+		}
+	})
 }

@@ -21,4 +21,13 @@
 // Both tuples of a connection stand in a hash table of 64 shards, each an
 // extendible table of segments of 512 slots: one that fills splits in two, so
 // that no insert ever moves more than 511 slots, however large the table.
+//
+// A connection costs 182 bytes of heap, index and all, in a table of a million
+// and 175 in one of ten million, beside which a garbage collection takes 33 ms
+// (go test -run '^$' -bench Memory -benchtime 1x ./conntrack). Among 2^20 an
+// insert and a random lookup take about half of what they take in the kernel
+// (-bench BesideKernel, as root, prints both).
+//
+// So many connections need more buckets than nf_conntrack_buckets has at
+// first: no chain of a bucket may have more than about eighty of their tuples.
 package conntrack

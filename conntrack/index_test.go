@@ -162,7 +162,7 @@ func TestBytesEach(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fills a table of 200,000 connections")
 	}
-	if b := bytesEach(t, 200000); b > 256 {
+	if b, _ := bytesEach(t, 200000); b > 256 {
 		t.Errorf("%.0f bytes a connection", b)
 	}
 }
