@@ -156,13 +156,13 @@ func (m *Machine) RunCallback(addr uint64, args ...uint64) (Result, error) {
 
 // finish is the error that a run ends with, err having come from the engine.
 func (c *CPU) finish(err error) error {
+	if err == nil {
+		return c.checkExit("exit")
+	}
 	if e := (*Exception)(nil); errors.As(err, &e) {
 		return c.Fault(UncaughtException, "", "cookie %#x", e.Cookie)
 	}
-	if err != nil {
-		return err
-	}
-	return c.checkExit("exit")
+	return err
 }
 
 func (c *CPU) reset(p *Program, ctx Context) {
