@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cilium/ebpf/btf"
+
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/kernel"
 	"github.com/bpfct/bpfct/link"
+	"github.com/bpfct/bpfct/record"
 	"github.com/bpfct/bpfct/verifier/cfg"
 	"github.com/bpfct/bpfct/verifier/state"
 )
@@ -48,7 +51,9 @@ type env struct {
 
 	aux      []aux
 	subprogs []subprogInfo
-	sections map[string][]byte // contents of data sections, by map
+	sections map[string][]byte           // contents of data sections, by map
+	records  map[btf.Type]*record.Record // special fields of the program's types
+	gpl      bool                        // the licence is compatible
 	// seenDirectWrite says that the program may write to the packet.
 	seenDirectWrite bool
 }
@@ -126,7 +131,8 @@ func newEnv(obj *link.Object, p *link.Program, opts Options) (*env, error) {
 	}
 	return &env{
 		obj: obj, prog: p, prof: obj.Profile, opts: opts, slots: slots, maps: make(map[string]*state.Map),
-		log: log{level: opts.Log}, explored: make(map[int][]*explored), sections: make(map[string][]byte), aux: make([]aux, len(slots)),
+		log: log{level: opts.Log}, explored: make(map[int][]*explored), sections: make(map[string][]byte),
+		records: make(map[btf.Type]*record.Record), gpl: gplCompatible(p.License), aux: make([]aux, len(slots)),
 	}, nil
 }
 
@@ -208,3 +214,13 @@ func (e *env) regs() *[11]state.Reg { return e.cur.Regs() }
 
 // reg is one of them.
 func (e *env) reg(n uint8) *state.Reg { return &e.cur.Regs()[n] }
+
+// gplCompatible reports whether a licence lets a program call what the kernel offers
+// to the GPL only (license_is_gpl_compatible).
+func gplCompatible(licence string) bool {
+	switch licence {
+	case "GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL":
+		return true
+	}
+	return false
+}

@@ -49,8 +49,6 @@ var _ = errno.ENOSYS
 
 func (e *env) accessCtx(r *state.Reg, op *memOp) error    { return e.pending("accessCtx") }
 func (e *env) accessSocket(r *state.Reg, op *memOp) error { return e.pending("accessSocket") }
-func (e *env) accessBTF(r *state.Reg, op *memOp) error    { return e.pending("accessBTF") }
-func (e *env) accessMapPtr(r *state.Reg, op *memOp) error { return e.pending("accessMapPtr") }
 func (e *env) accessKptr(op *memOp, r *state.Reg, f *record.Field) error {
 	return e.pending("accessKptr")
 }
