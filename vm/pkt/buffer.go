@@ -14,13 +14,12 @@ type buffer struct {
 	obj   *vm.Object // metadata, then the linear part
 	meta  uint32     // bytes of metadata
 	frags [][]byte   // the rest, in order
-	owner any        // the Skb or XDP, as owner of obj
 	// pages are the pages of frags that lie in guest memory, by their first byte.
 	pages map[*byte]*vm.Object
 }
 
 func (b *buffer) alloc(size uint32) (*vm.Object, error) {
-	return b.m.Mem.Alloc(vm.ObjectSpec{Kind: vm.KindPacket, Size: size, Owner: b.owner})
+	return b.m.Mem.Alloc(vm.ObjectSpec{Kind: vm.KindPacket, Size: size})
 }
 
 // linear is the linear part without metadata.

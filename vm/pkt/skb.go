@@ -131,7 +131,7 @@ type Skb struct {
 // BPF_PROG_TEST_RUN refuses the same.
 func NewSkb(m *vm.Machine, ns *netns.Netns, spec SkbSpec) (*Skb, error) {
 	s := &Skb{ns: ns, typ: spec.ProgType, testRun: spec.Device == nil}
-	s.m, s.owner = m, s
+	s.m = m
 	if s.typ == ebpf.UnspecifiedProgram {
 		s.typ = ebpf.SchedCLS
 	}

@@ -63,7 +63,7 @@ type XDP struct {
 // BPF_PROG_TEST_RUN refuses the same.
 func NewXDP(m *vm.Machine, ns *netns.Netns, spec XDPSpec) (*XDP, error) {
 	x := &XDP{ns: ns, headroom: xdpHeadroom, metadata: spec.Metadata, testRun: spec.Device == nil}
-	x.m, x.owner = m, x
+	x.m = m
 	meta, linear := 0, len(spec.Data)
 	if spec.Device == nil {
 		var err error
