@@ -3,6 +3,7 @@ package enginetest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -220,6 +221,18 @@ func testAfterFault(t *testing.T, engine vm.Engine) {
 		if err != nil || res.R0 != 1 {
 			t.Fatalf("got r0 %d, error %v", res.R0, err)
 		}
+	}
+}
+
+// testForeignError has a helper fail with an error that is no fault: it is kept, and
+// says where.
+func testForeignError(t *testing.T, engine vm.Engine) {
+	e := New(t, engine, vm.Config{})
+	broken := errors.New("out of paper")
+	e.Funcs["print"] = func(*vm.CPU, *[5]uint64) (uint64, error) { return 0, broken }
+	_, err := e.Run(e.Program(t, "printer", returns(asm.Mov.Imm(asm.R1, 1), CallFunc("print"))))
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "printer at insn 1: print: out of paper") {
+		t.Errorf("got error %v", err)
 	}
 }
 

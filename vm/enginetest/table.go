@@ -46,6 +46,7 @@ func Run(t *testing.T, engine vm.Engine) {
 	t.Run("random programs", func(t *testing.T) { testRandomPrograms(t, engine) })
 	t.Run("cpus share memory", func(t *testing.T) { testSharedMemory(t, engine) })
 	t.Run("a machine outlives faults", func(t *testing.T) { testAfterFault(t, engine) })
+	t.Run("errors that are no faults", func(t *testing.T) { testForeignError(t, engine) })
 	t.Run("instructions are counted", func(t *testing.T) { testCount(t, engine) })
 }
 

@@ -3,6 +3,7 @@ package interp
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/bpfct/bpfct/vm"
 )
@@ -59,4 +60,14 @@ func exception(err error) *vm.Exception {
 	var e *vm.Exception
 	errors.As(err, &e)
 	return e
+}
+
+// failed is what a run ends with after call returned err: a fault says by itself
+// where it happened.
+func failed(c *vm.CPU, call *vm.Call, err error) error {
+	var f *vm.Fault
+	if errors.As(err, &f) {
+		return err
+	}
+	return fmt.Errorf("%s at %v: %s: %w", c.Prog.Name, c.Site(), call.Name, err)
 }

@@ -545,7 +545,7 @@ func (x *run) exec(c *vm.CPU, k *code, pc int, args [5]uint64, main bool) (uint6
 				if thrown = exception(err); thrown != nil {
 					goto unwind
 				}
-				return 0, err
+				return 0, failed(c, x.k.calls[in.target], err)
 			}
 
 		case callProg:
