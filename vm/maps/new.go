@@ -19,7 +19,7 @@ import (
 type maker struct {
 	check func(p *kernel.Profile, s *ebpf.MapSpec) error
 	make  func(b *base, s *ebpf.MapSpec) (Map, error)
-	// btf is what the type requires of key and value types.
+	// btf is what the type requires of key and value types; nil when it has none.
 	btf func(s *ebpf.MapSpec) error
 	// percpu is set for types that have a value for each CPU.
 	percpu bool
@@ -41,31 +41,31 @@ func makerOf(t ebpf.MapType) (mk maker, ok bool) {
 	case ebpf.LRUCPUHash:
 		return maker{check: checkHash, make: newHash, btf: btfHash, percpu: true}, true
 	case ebpf.ProgramArray:
-		return maker{check: checkRefArray, make: newProgArray, btf: btfNone}, true
+		return maker{check: checkRefArray, make: newProgArray}, true
 	case ebpf.LPMTrie:
 		return maker{check: checkLPM, make: newLPM, btf: btfLPM}, true
 	case ebpf.Queue:
-		return maker{check: checkQueue, make: newQueue, btf: btfNone}, true
+		return maker{check: checkQueue, make: newQueue}, true
 	case ebpf.Stack:
-		return maker{check: checkQueue, make: newQueue, btf: btfNone}, true
+		return maker{check: checkQueue, make: newQueue}, true
 	case ebpf.BloomFilter:
 		return maker{check: checkBloom, make: newBloom, btf: btfKeyless}, true
 	case ebpf.ArrayOfMaps:
-		return maker{check: checkRefArray, make: newArrayOfMaps, btf: btfNone}, true
+		return maker{check: checkRefArray, make: newArrayOfMaps}, true
 	case ebpf.HashOfMaps:
-		return maker{check: checkHashOfMaps, make: newHash, btf: btfNone}, true
+		return maker{check: checkHashOfMaps, make: newHash}, true
 	case ebpf.RingBuf:
-		return maker{check: checkRingBuf, make: newRingBuf, btf: btfNone}, true
+		return maker{check: checkRingBuf, make: newRingBuf}, true
 	case ebpf.PerfEventArray:
-		return maker{check: checkRefArray, make: newPerfArray, btf: btfNone}, true
+		return maker{check: checkRefArray, make: newPerfArray}, true
 	case ebpf.DevMap:
-		return maker{check: checkDevMap, make: newDevMap, btf: btfNone}, true
+		return maker{check: checkDevMap, make: newDevMap}, true
 	case ebpf.DevMapHash:
-		return maker{check: checkDevMap, make: newDevMapHash, btf: btfNone}, true
+		return maker{check: checkDevMap, make: newDevMapHash}, true
 	case ebpf.CPUMap:
-		return maker{check: checkCPUMap, make: newCPUMap, btf: btfNone}, true
+		return maker{check: checkCPUMap, make: newCPUMap}, true
 	case ebpf.XSKMap:
-		return maker{check: checkXSKMap, make: newXSKMap, btf: btfNone}, true
+		return maker{check: checkXSKMap, make: newXSKMap}, true
 	case ebpf.SkStorage:
 		return maker{check: checkSkStorage, make: newSkStorage, btf: btfSkStorage}, true
 	}
@@ -219,6 +219,9 @@ func checkBTF(s *ebpf.MapSpec, types *btf.Spec, mk maker) (*record.Record, error
 	if n, err := btf.Sizeof(s.Value); err != nil || uint32(n) != s.ValueSize {
 		return nil, bad("value type of %d bytes, value size %d", n, s.ValueSize)
 	}
+	if mk.btf == nil {
+		return nil, errno.ENOTSUPP
+	}
 	rec, err := record.Parse(s.Value, types)
 	if err != nil {
 		// The kernel keeps a map whose value has misplaced special fields without
@@ -235,10 +238,8 @@ func checkBTF(s *ebpf.MapSpec, types *btf.Spec, mk maker) (*record.Record, error
 			}
 		}
 	}
-	if mk.btf != nil {
-		if err := mk.btf(s); err != nil {
-			return nil, err
-		}
+	if err := mk.btf(s); err != nil {
+		return nil, err
 	}
 	return rec, nil
 }
@@ -266,8 +267,6 @@ func isVoid(t btf.Type) bool {
 	_, ok := t.(*btf.Void)
 	return t == nil || ok
 }
-
-func btfNone(*ebpf.MapSpec) error { return errno.ENOTSUPP }
 
 // btfHash requires a key type.
 func btfHash(s *ebpf.MapSpec) error {
