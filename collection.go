@@ -251,6 +251,9 @@ func (h *Host) NewMap(spec *ebpf.MapSpec) (*Map, error) {
 }
 
 func (h *Host) newMap(spec *ebpf.MapSpec, types *btf.Spec) (*Map, error) {
+	if err := h.checkKptrs(spec, types); err != nil {
+		return nil, err
+	}
 	m, err := maps.New(h.machine, spec, maps.Options{
 		ID: h.mapIDs.Add(1), Types: types, FreeRecord: objects.FreeRecord, TimerError: h.timerError,
 		HasDevice: func(ifindex int) bool { return h.init.Device(ifindex) != nil },
