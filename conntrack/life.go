@@ -13,20 +13,18 @@ const (
 // Insert confirms c: from now on both its tuples are found, its timeout runs,
 // and the table holds a reference beside the caller's.
 //
-// On an error c is gone, the caller's reference with it: EEXIST where a
+// Where it is refused c is gone, the caller's reference with it: EEXIST where a
 // connection in the table has one of its tuples (also one that has expired and
-// was not collected yet), ENOSPC where a bucket is full, EINVAL where c is no
-// connection of this table that waits for it.
+// was not collected yet), ENOSPC where a bucket is full. EINVAL, and nothing
+// happens, where c is no connection of this table that waits for Insert.
 func (t *Table) Insert(c Conn) error {
 	if c.t != t || !c.Valid() {
 		return errno.EINVAL
 	}
-	e := c.e
-	if Status(e.status.Load())&IPSConfirmed != 0 {
-		return errno.EINVAL // it stays, and so does the caller's reference
-	}
-	if err := t.insert(c.h, e); err != nil {
-		c.put()
+	if err := t.insert(c.h, c.e); err != nil {
+		if err != errno.EINVAL {
+			c.put()
+		}
 		return err
 	}
 	t.stats.add(statInsert, 1)
@@ -39,6 +37,9 @@ func (t *Table) insert(h handle, e *entry) error {
 	limit := minChain + t.rand.below(maxMore)
 	t.lockBoth(&p)
 	defer t.unlockBoth(&p)
+	if Status(e.status.Load())&IPSConfirmed != 0 {
+		return errno.EINVAL
+	}
 	for d := range Reply + 1 {
 		if t.clash(&p[d], e, d) {
 			return errno.EEXIST
