@@ -156,3 +156,25 @@ func flexible(members []btf.Member) (elem btf.Type, off uint32, ok bool) {
 	}
 	return a.Type, uint32(last.Offset / 8), true
 }
+
+// memberCovers reports whether some member of a struct covers the byte at off.
+func memberCovers(t btf.Type, off uint32) bool {
+	members, _, _, ok := membersOf(skip(t))
+	if !ok {
+		return false
+	}
+	for i := range members {
+		m := &members[i]
+		if m.BitfieldSize != 0 {
+			if off >= uint32(m.Offset/8) && off < (uint32(m.Offset)+uint32(m.BitfieldSize)+7)/8 && m.Name != "" {
+				return true
+			}
+			continue
+		}
+		n, err := btf.Sizeof(m.Type)
+		if err == nil && off >= m.Offset.Bytes() && off < m.Offset.Bytes()+uint32(n) {
+			return true
+		}
+	}
+	return false
+}

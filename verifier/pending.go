@@ -47,8 +47,6 @@ type argInfo struct{}
 
 var _ = errno.ENOSYS
 
-func (e *env) accessCtx(r *state.Reg, op *memOp) error    { return e.pending("accessCtx") }
-func (e *env) accessSocket(r *state.Reg, op *memOp) error { return e.pending("accessSocket") }
 func (e *env) accessKptr(op *memOp, r *state.Reg, f *record.Field) error {
 	return e.pending("accessKptr")
 }
