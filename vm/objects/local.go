@@ -77,7 +77,7 @@ func parse(types *btf.Spec, id uint64) *localType {
 		return t
 	}
 	t.name, t.size = s.Name, s.Size
-	t.rec, t.err = record.Parse(s, types)
+	t.rec, t.err = record.ParseObject(s, types)
 	return t
 }
 
