@@ -17,7 +17,8 @@ type Options struct {
 	// Seed fixes the hash key and the sequence of random ports.
 	Seed uint64
 	// Rand, where set, is the source of the random numbers that a search for a
-	// free port begins with, in place of a sequence that Seed starts.
+	// free port begins with, in place of a sequence that Seed starts. It must
+	// bear to be called by many goroutines at once.
 	Rand func() uint16
 	// NetID names the network namespace in snapshots. Any number will do.
 	NetID uint64
