@@ -133,14 +133,14 @@ func (m *Machine) Run(p *Program, opts RunOptions) (Result, error) {
 	return Result{R0: r0, Insns: m.MaxInsns - c.Budget, CPU: c.ID, Trace: c.Trace}, err
 }
 
-// RunCallback executes the function at addr outside of any program's run, as the
-// kernel does for a timer.
-func (m *Machine) RunCallback(addr uint64, args ...uint64) (Result, error) {
+// RunCallback executes the function at addr on the given CPU, or AnyCPU, outside
+// of any program's run, as the kernel does for a timer.
+func (m *Machine) RunCallback(cpu int, addr uint64, args ...uint64) (Result, error) {
 	ref, ok := m.funcAt(addr)
 	if !ok {
 		return Result{}, fmt.Errorf("no function at %#x", addr)
 	}
-	c, err := m.acquireCPU(AnyCPU)
+	c, err := m.acquireCPU(cpu)
 	if err != nil {
 		return Result{}, err
 	}

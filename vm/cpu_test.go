@@ -243,10 +243,10 @@ func TestCallbacks(t *testing.T) {
 	if res, err := m.Run(caller, RunOptions{CPU: AnyCPU}); err != nil || res.R0 != 9 {
 		t.Errorf("got %v, %v", res, err)
 	}
-	if res, err := m.RunCallback(b, 4, 5); err != nil || res.R0 != 9 {
+	if res, err := m.RunCallback(AnyCPU, b, 4, 5); err != nil || res.R0 != 9 {
 		t.Errorf("got %v, %v", res, err)
 	}
-	if _, err := m.RunCallback(7); err == nil {
+	if _, err := m.RunCallback(AnyCPU, 7); err == nil {
 		t.Error("ran no function")
 	}
 	if diff := cmp.Diff([]uint64{3, 1, 2, 8, 4, 5}, got); diff != "" {

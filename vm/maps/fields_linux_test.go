@@ -52,7 +52,7 @@ func TestKernelSpecialFields(t *testing.T) {
 		"work_array", "work_hash"} {
 		t.Run(name, func(t *testing.T) {
 			onKernel(t)
-			rapid.Check(t, func(t *rapid.T) {
+			checkSome(t, func(t *rapid.T) {
 				tw := loadTwin(t, spec, "on_"+name, possibleCPUs(t), nil)
 				mp := tw.maps[name]
 				user := &pair{t, mp, &kernelMap{fd: tw.coll.Maps[name].FD(), keySize: 4, valueSize: int(mp.Info().ValueSize)}}

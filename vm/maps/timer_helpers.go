@@ -53,7 +53,7 @@ func registerTimers(r *vm.Registry) {
 		if a[2]&^(timerAbs|timerCPUPin) != 0 {
 			return errno.EINVAL.Neg(), nil
 		}
-		return result(0, t.start(o.Base+off, a[1], a[2]))
+		return result(0, t.start(c.ID, o.Base+off, a[1], a[2]))
 	})
 	r.Add("bpf_timer_cancel", func(c *vm.CPU, a *[5]uint64) (uint64, error) {
 		t, o, off, err := timerAt(c, a[0], record.Timer)
@@ -82,7 +82,7 @@ func registerTimers(r *vm.Registry) {
 		if uint32(a[1]) != 0 {
 			return errno.EINVAL.Neg(), nil
 		}
-		return result(0, t.start(o.Base+off, 0, 0))
+		return result(0, t.start(c.ID, o.Base+off, 0, 0))
 	})
 }
 

@@ -41,6 +41,7 @@ type asyncCall struct {
 	value    *vm.Object // what the field lies in
 	off      uint32     // of the value in it
 	callback uint64     // 0 until set
+	cpu      int        // where it was started, and where the callback runs
 	armed    *clock.Timer
 	running  int // callbacks that run now
 	dead     bool
@@ -82,8 +83,9 @@ func (t *timers) setCallback(addr uint32, callback uint64) error {
 	return nil
 }
 
-// start arms the timer; a workqueue item is due at once.
-func (t *timers) start(addr uint32, nsecs, flags uint64) error {
+// start arms the timer; a workqueue item is due at once. The callback runs on the
+// CPU that started it.
+func (t *timers) start(cpu int, addr uint32, nsecs, flags uint64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a := t.at[addr]
@@ -109,7 +111,7 @@ func (t *timers) start(addr uint32, nsecs, flags uint64) error {
 	}
 	var tm *clock.Timer
 	tm = ck.AfterFunc(at, func() { t.fire(a, &tm) })
-	a.armed = tm
+	a.armed, a.cpu = tm, cpu
 	return nil
 }
 
@@ -122,12 +124,12 @@ func (t *timers) fire(a *asyncCall, tm **clock.Timer) {
 	}
 	a.armed = nil
 	a.running++
-	callback := a.callback
+	cpu, callback := a.cpu, a.callback
 	t.mu.Unlock()
 
 	key, free, err := t.b.keyOf(a.value, a.off)
 	if err == nil {
-		_, err = t.b.m.RunCallback(callback, t.b.handle.Addr(), key, a.value.Addr()+uint64(a.off))
+		_, err = t.b.m.RunCallback(cpu, callback, t.b.handle.Addr(), key, a.value.Addr()+uint64(a.off))
 		free()
 	}
 	t.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/vm"
 )
 
 func timerHost(t *testing.T, name string) *host {
@@ -184,5 +185,36 @@ func TestWorkRunsAtTheNextAdvance(t *testing.T) {
 	}
 	if n := h.variable(t, "worked"); n != 1 {
 		t.Errorf("ran %d times for two starts before it ran, want 1", n)
+	}
+}
+
+// A callback runs on the CPU that started its timer.
+func TestTimerRunsOnTheCPUThatStartedIt(t *testing.T) {
+	h := timerHost(t, "timer_hash")
+	mp := h.maps["timer_hash"]
+	if err := mp.Update(uint32Bytes(3), make([]byte, mp.Info().ValueSize), 0); err != nil {
+		t.Fatal(err)
+	}
+	timer := mp.(*hash).lookupOn(uint32Bytes(3), 0) + 8
+	m := newMachineLike(h.m)
+	b := mp.(*hash).base
+	b.m = m
+	ran := -1
+	cb := callback(t, m, func(c *vm.CPU, _ [5]uint64) (uint64, error) { ran = c.ID; return 0, nil })
+	for _, c := range []struct {
+		helper string
+		args   []uint64
+	}{
+		{"bpf_timer_init", []uint64{timer, mp.Handle().Addr(), clockMonotonic}},
+		{"bpf_timer_set_callback", []uint64{timer, cb}},
+		{"bpf_timer_start", []uint64{timer, 100, timerCPUPin}},
+	} {
+		if r, err := call(t, m, 1, c.helper, c.args...); err != nil || r != 0 {
+			t.Fatalf("%s: %d, %v", c.helper, int64(r), err)
+		}
+	}
+	m.Clock.Advance(time.Second)
+	if ran != 1 {
+		t.Errorf("ran on CPU %d, want 1", ran)
 	}
 }

@@ -3,6 +3,7 @@ package maps
 import (
 	"bytes"
 	"encoding/binary"
+	"flag"
 	"runtime"
 	"testing"
 
@@ -48,6 +49,16 @@ func loadTwin(t tester, spec *ebpf.CollectionSpec, name string, cpus int, adjust
 	tw.kprog = tw.coll.Programs[name]
 	t.Cleanup(tw.coll.Close)
 	return tw
+}
+
+// checkSome is rapid.Check with fewer cases by default: each loads a program.
+func checkSome(t *testing.T, f func(t *rapid.T)) {
+	t.Helper()
+	if n := flag.Lookup("rapid.checks"); n.Value.String() == n.DefValue {
+		flag.Set(n.Name, "25")
+		defer flag.Set(n.Name, n.DefValue)
+	}
+	rapid.Check(t, f)
 }
 
 // put writes the same bytes to an element on both sides.
@@ -173,7 +184,7 @@ func TestKernelProgramsOnElements(t *testing.T) {
 	for _, name := range elementMaps {
 		t.Run(name, func(t *testing.T) {
 			onKernel(t) // a subtest has a thread of its own
-			rapid.Check(t, func(t *rapid.T) {
+			checkSome(t, func(t *rapid.T) {
 				entries := rapid.Uint32Range(1, 12).Draw(t, "entries")
 				tw := loadTwin(t, spec, "on_"+name, cpus, func(maps map[string]*ebpf.MapSpec) { maps[name].MaxEntries = entries })
 				for range rapid.IntRange(1, 4).Draw(t, "runs") {
@@ -219,7 +230,7 @@ func TestKernelProgramsThatPush(t *testing.T) {
 	for _, name := range []string{"queue", "stack", "bloom"} {
 		t.Run(name, func(t *testing.T) {
 			onKernel(t) // a subtest has a thread of its own
-			rapid.Check(t, func(t *rapid.T) {
+			checkSome(t, func(t *rapid.T) {
 				entries := rapid.Uint32Range(1, 12).Draw(t, "entries")
 				tw := loadTwin(t, spec, "on_"+name, 1, func(maps map[string]*ebpf.MapSpec) { maps[name].MaxEntries = entries })
 				ops := make([]progOp, rapid.IntRange(1, opCount).Draw(t, "ops"))
