@@ -153,7 +153,7 @@ func (p *Program) context(opts *RunOptions) (runContext, error) {
 		ns = p.host.init
 	}
 	if p.Type() == ebpf.XDP {
-		spec := pkt.XDPSpec{Data: data, Ctx: raw}
+		spec := pkt.XDPSpec{Data: data, Ctx: raw, AttachType: p.prog.AttachType}
 		if opts.Device != nil {
 			spec.Device = opts.Device
 		}

@@ -60,9 +60,14 @@ func skbLoadBytesRelative(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
 		clear(to)
 		return errno.EFAULT.Neg(), nil
 	}
+	s.copyFrom(at, to)
+	return 0, nil
+}
+
+// copyFrom copies linear bytes from at on. Those before the packet are of a link
+// layer header that the program does not see.
+func (s *Skb) copyFrom(at int, to []byte) {
 	for i := range to {
-		// Bytes before the packet are those of a link layer header that the
-		// program does not see.
 		to[i] = 0
 		if at+i >= 0 {
 			to[i] = s.linear()[at+i]
@@ -70,7 +75,32 @@ func skbLoadBytesRelative(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
 			to[i] = s.hidden[h]
 		}
 	}
-	return 0, nil
+}
+
+// LoadBytes copies the bytes at off to dst; false when they are not all there.
+// Negative offsets are those of the legacy load instructions: from SKF_NET_OFF on
+// they count from the network header, from SKF_LL_OFF on from that of the link
+// layer.
+func (s *Skb) LoadBytes(off uint32, dst []byte) bool {
+	const fromNetwork, fromLink = -0x100000, -0x200000
+	at := int(int32(off))
+	switch {
+	case at >= 0:
+	case at >= fromNetwork:
+		at += s.offset(s.network) - fromNetwork
+	case at >= fromLink:
+		at += s.offset(s.mac) - fromLink
+	default:
+		return false
+	}
+	if at >= 0 {
+		return s.buffer.LoadBytes(uint32(at), dst)
+	}
+	if at+len(dst) > int(s.headLen()) {
+		return false
+	}
+	s.copyFrom(at, dst)
+	return true
 }
 
 func skbStoreBytes(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {

@@ -148,3 +148,40 @@ func getNetnsCookie(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	}
 	return p.Netns().Cookie, nil
 }
+
+// skbGetXfrmState is bpf_skb_get_xfrm_state: no packet here has come through
+// IPsec.
+func skbGetXfrmState(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
+	to, err := c.Write("R3", args[2], uint32(args[3]))
+	if err != nil {
+		return 0, err
+	}
+	clear(to)
+	return errno.EINVAL.Neg(), nil
+}
+
+// xdpGetXfrmState is the kfunc that looks for an IPsec state; a namespace here
+// has none, so that it only tells the errors apart.
+func xdpGetXfrmState(c *vm.CPU, x *XDP, args *[5]uint64) (uint64, error) {
+	const optsSize = 36 // struct bpf_xfrm_state_opts: error, netns_id, ...
+	n := uint32(args[2])
+	opts, err := c.Write("R2", args[1], n)
+	if err != nil || n < 4 {
+		return 0, err
+	}
+	e := errno.ENOENT
+	if n != optsSize {
+		e = errno.EINVAL
+	} else if id := int32(le.Uint32(opts[4:])); id < -1 {
+		e = errno.EINVAL
+	} else if id >= 0 && x.ns.ByID(id) == nil {
+		e = errno.ENONET
+	}
+	le.PutUint32(opts, uint32(e.Neg()))
+	return 0, nil
+}
+
+// xdpXfrmStateRelease can only be given what nobody has.
+func xdpXfrmStateRelease(c *vm.CPU, args *[5]uint64) (uint64, error) {
+	return 0, c.Fault(vm.BadRelease, "R1", "%#x is not an IPsec state", args[0])
+}

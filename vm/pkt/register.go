@@ -27,6 +27,7 @@ func registerSkb(r *vm.Registry) {
 		"bpf_skb_get_tunnel_opt":      skbGetTunnelOpt,
 		"bpf_skb_set_tunnel_opt":      skbSetTunnelOpt,
 		"bpf_skb_ecn_set_ce":          ecnSetCE,
+		"bpf_skb_get_xfrm_state":      skbGetXfrmState,
 		"bpf_skb_set_tstamp":          skbSetTstamp,
 		"bpf_skb_cgroup_id":           skbCgroupID,
 		"bpf_skb_ancestor_cgroup_id":  skbAncestorCgroupID,
@@ -63,6 +64,7 @@ func registerXDP(r *vm.Registry) {
 		"bpf_xdp_load_bytes":            xdpLoadBytes,
 		"bpf_xdp_store_bytes":           xdpStoreBytes,
 		"bpf_xdp_get_buff_len":          xdpGetBuffLen,
+		"bpf_xdp_get_xfrm_state":        xdpGetXfrmState,
 		"bpf_xdp_pull_data":             xdpPullData,
 		"bpf_xdp_metadata_rx_timestamp": rxTimestamp,
 		"bpf_xdp_metadata_rx_hash":      rxHash,
@@ -79,6 +81,7 @@ func registerAny(r *vm.Registry) {
 	r.Add("bpf_redirect_neigh", redirectNeigh)
 	r.Add("bpf_redirect_map", redirectMap)
 	r.Add("bpf_check_mtu", checkMTU)
+	r.Add("bpf_xdp_xfrm_state_release", xdpXfrmStateRelease)
 	r.Add("bpf_cast_to_kern_ctx", castToKernCtx)
 	registerSockets(r)
 	r.Add("bpf_fib_lookup", fibLookup)

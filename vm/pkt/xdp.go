@@ -3,6 +3,8 @@ package pkt
 import (
 	"fmt"
 
+	"github.com/cilium/ebpf"
+
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/netns"
 	"github.com/bpfct/bpfct/vm"
@@ -18,6 +20,9 @@ type XDPSpec struct {
 	// none: data is the length of the metadata, data_end where the linear part
 	// ends.
 	Ctx []byte
+	// AttachType is that of the program that will run: BPF_PROG_TEST_RUN refuses
+	// those for the entries of devmaps and cpumaps.
+	AttachType ebpf.AttachType
 	// Device, where set, makes the packet one that arrives at that device, free of
 	// what BPF_PROG_TEST_RUN demands; the fields below are for such a packet.
 	Device *netns.Device
@@ -87,6 +92,9 @@ func NewXDP(m *vm.Machine, ns *netns.Netns, spec XDPSpec) (*XDP, error) {
 
 // choose checks the spec as BPF_PROG_TEST_RUN does.
 func (x *XDP) choose(spec *XDPSpec) (meta, linear int, err error) {
+	if spec.AttachType == ebpf.AttachXDPDevMap || spec.AttachType == ebpf.AttachXDPCPUMap {
+		return 0, 0, fmt.Errorf("programs of attach type %v run on no test packet: %w", spec.AttachType, errno.EINVAL)
+	}
 	linear = len(spec.Data)
 	index := netns.LoopbackIndex
 	if spec.Ctx != nil {
