@@ -82,9 +82,8 @@ func bitsNew(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	case words > maxBitWords:
 		return errno.E2BIG.Neg(), nil
 	}
-	g := guest{c.M.Mem}
 	if words == 1 {
-		if !read(g, addr, it[:8]) {
+		if ReadKernel(c, addr, it[:8]) != 0 {
 			return errno.EFAULT.Neg(), nil
 		}
 	} else {
@@ -92,9 +91,9 @@ func bitsNew(c *vm.CPU, args *[5]uint64) (uint64, error) {
 		if err != nil {
 			return errno.ENOMEM.Neg(), nil
 		}
-		if !read(g, addr, o.Bytes()) {
+		if e := ReadKernel(c, addr, o.Bytes()); e != 0 {
 			c.M.Mem.Free(o, c.Site())
-			return unreadable(c, addr).Neg(), nil
+			return e.Neg(), nil
 		}
 		// An iterator that is not destroyed is a leak.
 		c.Acquire(o)

@@ -6,6 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/internal/judge"
 )
 
@@ -251,5 +252,34 @@ func TestLongStrings(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestStream(t *testing.T) {
+	p := load(t, "stream")
+	for _, id := range []uint64{0, 1, 2, 3, 1 << 32, 1<<32 + 1, ^uint64(0)} {
+		in := io{x: id, y: 7, a: []byte("text")}.bytes()
+		want, err := p.RunKernel("stream", in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := p.RunMachine("stream", in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := 32; at < 56; at += 8 {
+			k, m := int64(le.Uint64(want.IO[at:])), int64(le.Uint64(got.IO[at:]))
+			// Some kernels have no memory for streams under a test run.
+			if k != m && k != -int64(errno.ENOMEM) {
+				t.Errorf("stream %d: %d, on the kernel %d", id, m, k)
+			}
+		}
+	}
+}
+
+func TestTask(t *testing.T) {
+	p := load(t, "task")
+	for _, in := range []io{{}, {x: 1, y: 2}, {x: 1 << 40}, {z: 1}, {z: 2}, {w: 1}, {w: 1 << 40}} {
+		p.Compare(t, "task", in.bytes(), nil)
 	}
 }

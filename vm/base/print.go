@@ -8,9 +8,10 @@ import (
 )
 
 var printFuncs = map[string]vm.Func{
-	"bpf_trace_printk":  tracePrintk,
-	"bpf_trace_vprintk": traceVprintk,
-	"bpf_snprintf":      snprintf,
+	"bpf_trace_printk":        tracePrintk,
+	"bpf_trace_vprintk":       traceVprintk,
+	"bpf_snprintf":            snprintf,
+	"bpf_stream_vprintk_impl": streamVprintk,
 }
 
 // maxFormat bounds a format string without a length, which the verifier knows to
@@ -57,9 +58,18 @@ func trace(c *vm.CPU, formatAddr uint64, formatSize uint32, args []uint64) (uint
 	if err != nil {
 		return 0, err
 	}
-	out, n, e := format(guest{c.M.Mem}, f, args, maxTraceLine)
+	n, e := traceLine(c, f, args)
 	if e != 0 {
 		return e.Neg(), nil
+	}
+	return uint64(n), nil
+}
+
+// traceLine adds a line to the run's trace and returns the text's length.
+func traceLine(c *vm.CPU, f []byte, args []uint64) (int, errno.Errno) {
+	out, n, e := format(guest{c.M.Mem}, f, args, maxTraceLine)
+	if e != 0 {
+		return 0, e
 	}
 	// A trace line ends at its first NUL, and the last byte of the buffer is one.
 	out = out[:min(len(out), maxTraceLine-1)]
@@ -67,7 +77,7 @@ func trace(c *vm.CPU, formatAddr uint64, formatSize uint32, args []uint64) (uint
 		out = out[:i]
 	}
 	c.Trace = append(c.Trace, string(out))
-	return uint64(n), nil
+	return n, 0
 }
 
 // tracePrintk prints the format of r2 bytes at r1 with up to three arguments.
@@ -112,4 +122,29 @@ func snprintf(c *vm.CPU, args *[5]uint64) (uint64, error) {
 		dst[min(n, len(dst)-1)] = 0
 	}
 	return uint64(n) + 1, nil
+}
+
+// The streams of a program (BPF_STDOUT, BPF_STDERR).
+const (
+	stdout = 1
+	stderr = 2
+)
+
+// streamVprintk prints the format at r2 with r4 bytes of arguments at r3 to the
+// program's stream r1, which is the trace here.
+func streamVprintk(c *vm.CPU, args *[5]uint64) (uint64, error) {
+	if id := int32(args[0]); id != stdout && id != stderr {
+		return errno.ENOENT.Neg(), nil
+	}
+	list, e, err := printArgs(c, "R3", args[2], uint32(args[3]))
+	if err != nil {
+		return 0, err
+	}
+	if _, err := c.Read("R2", args[1], 1); err != nil {
+		return 0, err
+	}
+	if e == 0 {
+		_, e = traceLine(c, guest{c.M.Mem}.span(args[1], maxFormat), list)
+	}
+	return e.Neg(), nil
 }

@@ -19,15 +19,7 @@ func probeRead(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if read(guest{c.M.Mem}, args[2], dst) && (len(dst) > 0 || c.M.Mem.Find(args[2]) != nil) {
-		return 0, nil
-	}
-	e := unreadable(c, args[2])
-	if len(dst) == 0 && e == errno.EFAULT {
-		return 0, nil
-	}
-	clear(dst)
-	return e.Neg(), nil
+	return cleared(dst, ReadKernel(c, args[2], dst)), nil
 }
 
 // probeReadString copies a string likewise and returns its bytes, NUL included.
@@ -36,38 +28,37 @@ func probeReadString(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if len(dst) == 0 {
-		return 0, nil
-	}
-	n, ok := readString(guest{c.M.Mem}, args[2], dst)
-	if !ok {
-		clear(dst)
-		return unreadable(c, args[2]).Neg(), nil
-	}
-	return uint64(n), nil
+	n, e := ReadKernelString(c, args[2], dst)
+	return uint64(n) | cleared(dst, e), nil
 }
 
-// userEnd is the end of the addresses of user memory.
-const userEnd = 1<<47 - 4096
+// probeUser and probeUserString do the same with user memory.
 
-// probeUser reads user memory, of which the idle task has none: only nothing
-// can be read there.
 func probeUser(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	dst, err := c.Write("R1", args[0], uint32(args[1]))
 	if err != nil {
 		return 0, err
 	}
-	if len(dst) == 0 && args[2] < userEnd {
-		return 0, nil
-	}
-	clear(dst)
-	return errno.EFAULT.Neg(), nil
+	return cleared(dst, ReadUser(c, args[2], dst)), nil
 }
 
-// probeUserString likewise, but it does not look at the address for nothing.
 func probeUserString(c *vm.CPU, args *[5]uint64) (uint64, error) {
-	if uint32(args[1]) == 0 {
-		return 0, nil
+	dst, err := c.Write("R1", args[0], uint32(args[1]))
+	if err != nil {
+		return 0, err
 	}
-	return probeUser(c, args)
+	n, e := ReadUserString(c, args[2], dst)
+	return uint64(n) | cleared(dst, e), nil
+}
+
+// userEnd is the end of the addresses of user memory.
+const userEnd = 1<<47 - 4096
+
+// cleared is what a helper returns for e; what it was to fill is zero if there
+// is one.
+func cleared(dst []byte, e errno.Errno) uint64 {
+	if e != 0 {
+		clear(dst)
+	}
+	return e.Neg()
 }

@@ -118,3 +118,40 @@ func TestFragments(t *testing.T) {
 		t.Run(program, func(t *testing.T) { check(t, program, 3400, 4000, 5000, 9000) })
 	}
 }
+
+// Reads at any address into a dynptr, whose text is of many lengths.
+func TestProbeRead(t *testing.T) {
+	for program, size := range map[string]int{"probe_memory": 256, "probe_xdp": 9000} {
+		t.Run(program, func(t *testing.T) {
+			p := judge.Load(t, "testdata/dynptr.o", judge.Options{Programs: []string{program}})
+			for _, n := range []int{0, 1, 10, 254, 255, 256, 257, 509, 510, 511, 700, 2999} {
+				text := make([]byte, 3000)
+				for i := range n {
+					text[i] = byte('a' + i%23)
+				}
+				for _, m := range []interface{ Put(key, value any) error }{p.Machine.Maps[".data.text"], p.Kernel.Maps[".data.text"]} {
+					if err := m.Put(uint32(0), text); err != nil {
+						t.Fatal(err)
+					}
+				}
+				rapid.Check(t, func(t *rapid.T) {
+					v := input(t, uint64(size))
+					for i := range v.Lens {
+						v.Lens[i] = rapid.OneOf(rapid.Uint64Range(0, 2900), rapid.Just(v.Lens[i])).Draw(t, "length")
+						if i == 0 && v.Lens[i] > 3000 {
+							v.Lens[i] = 1 << 25 // not into what lies behind the text
+						}
+					}
+					// What the kernel leaves where it finds nothing at an address of its
+					// own is no rule, so that these do not occur.
+					v.Value = rapid.SampledFrom([]uint64{0, 1, 1 << 40, 0xffff000000000000}).Draw(t, "address")
+					if program == "probe_xdp" {
+						p.Compare(t, program, v.bytes(), packet(size))
+					} else {
+						p.Compare(t, program, v.bytes(), nil)
+					}
+				})
+			}
+		})
+	}
+}

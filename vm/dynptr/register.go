@@ -1,6 +1,9 @@
 package dynptr
 
-import "github.com/bpfct/bpfct/vm"
+import (
+	"github.com/bpfct/bpfct/vm"
+	"github.com/bpfct/bpfct/vm/base"
+)
 
 // Register adds the helpers and kfuncs of this package to r. Those on packets
 // and ring buffers call bpf_skb_load_bytes, bpf_ringbuf_reserve and the like, which
@@ -26,6 +29,11 @@ func Register(r *vm.Registry) {
 		"bpf_dynptr_size":            ask(sizeOf),
 		"bpf_dynptr_is_null":         ask(func(s state) uint64 { return truth(s.isNull()) }),
 		"bpf_dynptr_is_rdonly":       ask(func(s state) uint64 { return truth(!s.isNull() && s.isReadOnly()) }),
+
+		"bpf_probe_read_kernel_dynptr":     probe(base.ReadKernel),
+		"bpf_probe_read_user_dynptr":       probe(base.ReadUser),
+		"bpf_probe_read_kernel_str_dynptr": probeString(base.ReadKernelString),
+		"bpf_probe_read_user_str_dynptr":   probeString(base.ReadUserString),
 	} {
 		r.Add(name, f)
 	}

@@ -12,14 +12,14 @@ func (x *XDP) Piece(off, n uint32) (uint64, error) {
 	if off > maxPointer || n > maxPointer {
 		return 0, nil
 	}
-	if addr, size := x.Linear(); off < size {
+	addr, size := x.Linear()
+	if off < size {
 		if n > size-off {
 			return 0, nil
 		}
 		return addr + uint64(off), nil
-	} else {
-		off -= size
 	}
+	off -= size
 	for i, page := range x.frags {
 		if size := uint32(len(page)); off >= size {
 			off -= size
@@ -32,6 +32,9 @@ func (x *XDP) Piece(off, n uint32) (uint64, error) {
 			return 0, err
 		}
 		return o.Addr() + uint64(off), nil
+	}
+	if off == 0 && n <= size {
+		return addr, nil // nothing at the end of the packet is somewhere
 	}
 	return 0, nil
 }

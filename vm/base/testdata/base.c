@@ -310,4 +310,34 @@ PROGRAM(environment)
 	return r;
 }
 
+extern int bpf_stream_vprintk_impl(int stream_id, const char *fmt, const void *args, u32 len, void *aux) __ksym;
+
+const char stream_format[] = "%d %s";
+
+PROGRAM(stream)
+{
+	u64 args[2] = {v->y, (u64)v->a};
+
+	v->ret = bpf_stream_vprintk_impl(v->x, stream_format, args, sizeof(args), NULL);
+	v->val = bpf_stream_vprintk_impl(v->x, stream_format, args, 8, NULL);
+	v->more = bpf_stream_vprintk_impl(v->x, fixed, args, 0, NULL);
+	return 0;
+}
+
+/* What the kernel knows of the current task must not match. */
+PROGRAM(task)
+{
+	struct bpf_pidns_info info = {1, 2};
+	char entries[48];
+
+	v->ret = bpf_get_ns_current_pid_tgid(v->x, v->y, &info, sizeof(info));
+	v->val = info.pid + info.tgid;
+	switch (v->z & 3) {
+	case 0: v->more = bpf_get_branch_snapshot(entries, 48, v->w); break;
+	case 1: v->more = bpf_get_branch_snapshot(entries, 24, v->w); break;
+	case 2: v->more = bpf_get_branch_snapshot(entries, 23, v->w); break;
+	}
+	return 0;
+}
+
 BPFCT_LICENSE;

@@ -214,4 +214,49 @@ int xdp_and_memory(struct xdp_md *xdp)
 	return between(v, &p);
 }
 
+extern int bpf_probe_read_kernel_dynptr(struct bpf_dynptr *p, u32 off, u32 size, const void *src) __ksym;
+extern int bpf_probe_read_kernel_str_dynptr(struct bpf_dynptr *p, u32 off, u32 size, const void *src) __ksym;
+extern int bpf_probe_read_user_dynptr(struct bpf_dynptr *p, u32 off, u32 size, const void *src) __ksym;
+extern int bpf_probe_read_user_str_dynptr(struct bpf_dynptr *p, u32 off, u32 size, const void *src) __ksym;
+
+char text[3000] SEC(".data.text");
+
+/* use_buffer: 0 from text, else from the address in value. */
+static __always_inline void probe(struct io *v, struct bpf_dynptr *p)
+{
+	const void *from = v->use_buffer ? (const void *)v->value : text;
+	const void *user = v->use_buffer ? (const void *)v->value : NULL;
+
+	v->ret[1] = bpf_probe_read_kernel_dynptr(p, v->offs[0], v->lens[0], from);
+	v->ret[2] = bpf_probe_read_kernel_str_dynptr(p, v->offs[1], v->lens[1], from);
+	v->ret[3] = bpf_probe_read_user_dynptr(p, v->offs[2], v->lens[2], user);
+	v->ret[4] = bpf_probe_read_user_str_dynptr(p, v->offs[3], v->lens[3], user);
+}
+
+SEC("tc")
+int probe_memory(struct __sk_buff *skb)
+{
+	struct io *v = get();
+	struct bpf_dynptr p;
+
+	if (!v)
+		return -1;
+	v->ret[0] = bpf_dynptr_from_mem(v->mem, sizeof(v->mem), v->flags, &p);
+	probe(v, &p);
+	return 0;
+}
+
+SEC("xdp.frags")
+int probe_xdp(struct xdp_md *xdp)
+{
+	struct io *v = get();
+	struct bpf_dynptr p;
+
+	if (!v)
+		return -1;
+	v->ret[0] = bpf_dynptr_from_xdp(xdp, v->flags, &p);
+	probe(v, &p);
+	return XDP_PASS;
+}
+
 BPFCT_LICENSE;
