@@ -70,11 +70,3 @@ func xdpFunc(f func(c *vm.CPU, x *XDP, args *[5]uint64) (uint64, error)) vm.Func
 		return f(c, x, args)
 	}
 }
-
-// Invalidate ends pointers to the packet, as the verifier does after a write
-// through a dynptr.
-func (s *Skb) Invalidate(c *vm.CPU) error {
-	err := s.relocate(c.Site())
-	s.sync()
-	return err
-}
