@@ -1,6 +1,8 @@
 package verifier
 
 import (
+	"github.com/cilium/ebpf/btf"
+
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/record"
 	"github.com/bpfct/bpfct/verifier/state"
@@ -10,13 +12,9 @@ import (
 
 func (e *env) pending(what string) error { return e.reject(errno.ENOSYS, "%s", what) }
 
-func (e *env) checkALU(s *slot) error         { return e.pending("checkALU") }
-func (e *env) checkLoadImm(s *slot) error     { return e.pending("checkLoadImm") }
 func (e *env) checkLoadAbs(s *slot) error     { return e.pending("checkLoadAbs") }
-func (e *env) checkCondJump(s *slot) error    { return e.pending("checkCondJump") }
 func (e *env) checkExit(exception bool) error { return e.pending("checkExit") }
 func (e *env) checkFuncCall(s *slot) error    { return e.pending("checkFuncCall") }
-func (e *env) checkHelperCall(s *slot) error  { return e.pending("checkHelperCall") }
 func (e *env) checkKfuncCall(s *slot) error   { return e.pending("checkKfuncCall") }
 func (e *env) checkSubprogs() error           { return e.pending("checkSubprogs") }
 func (e *env) resolveImmediates() error       { return e.pending("resolveImmediates") }
@@ -38,9 +36,6 @@ func (e *env) callText(s *slot) string                   { return "" }
 func (e *env) allowedUnderLock(s *slot) bool             { return false }
 func (e *env) noteStackDepth(f *state.Frame, n int)      {}
 func (e *env) destroyDynptr(f *state.Frame, i int) error { return nil }
-func (e *env) checkStackInitialized(regno uint8, off, size int, zeroAllowed bool, how access, meta any) error {
-	return e.pending("checkStackInitialized")
-}
 
 // argInfo is what a global function's argument may be.
 type argInfo struct{}
@@ -51,5 +46,39 @@ func (e *env) accessKptr(op *memOp, r *state.Reg, f *record.Field) error {
 	return e.pending("accessKptr")
 }
 
-func (e *env) readReg(n uint8) error                { return e.pending("readReg") }
-func (e *env) writeReg(n uint8, unknown bool) error { return e.pending("writeReg") }
+func (e *env) checkLeaks(exception, lock bool, prefix string) error { return e.pending("checkLeaks") }
+func (e *env) releaseArg(c *call) error                             { return e.pending("releaseArg") }
+func (e *env) acquire() uint32                                      { return e.newID() }
+func (e *env) clearPacketPointers()                                 {}
+func (e *env) checkSnprintf(c *call) error                          { return e.pending("checkSnprintf") }
+func (e *env) dynptrHelperRules(c *call) error                      { return nil }
+func (e *env) checkDynptrRelease(c *call, regno uint8, r *state.Reg) error {
+	return e.pending("checkDynptrRelease")
+}
+func (e *env) processDynptr(c *call, i int, regno uint8, r *state.Reg) error {
+	return e.pending("processDynptr")
+}
+func (e *env) processLock(c *call, regno uint8, r *state.Reg) error { return e.pending("processLock") }
+func (e *env) processTimer(c *call, regno uint8, r *state.Reg) error {
+	return e.pending("processTimer")
+}
+func (e *env) processKptr(c *call, regno uint8, r *state.Reg) error { return e.pending("processKptr") }
+func (e *env) checkConstStr(regno uint8, r *state.Reg) error        { return e.pending("checkConstStr") }
+func (e *env) markPreciseSlot(frame, slot int) error                { return nil }
+func (e *env) isProgramType(t btf.Type) bool                        { return false }
+func (e *env) matchKptr(f *record.Field, r *state.Reg, regno uint8) error {
+	return e.pending("matchKptr")
+}
+func (e *env) sameStruct(have btf.Type, off uint32, want btf.Type, strict bool) bool {
+	return have == want
+}
+func (e *env) pushCallback(c *call, set callbackSetter) error { return e.pending("pushCallback") }
+
+// callbackSetter prepares the frame of a callback.
+type callbackSetter func(e *env, caller, callee *state.Frame, c *call) error
+
+var (
+	setMapElemCallback callbackSetter
+	setTimerCallback   callbackSetter
+	setLoopCallback    callbackSetter
+)

@@ -158,6 +158,7 @@ func (e *env) pushHistory(j state.Jump) {
 		if j.StackAccess {
 			last.StackAccess, last.StackFrame, last.StackSlot = true, j.StackFrame, j.StackSlot
 		}
+		last.DstStack, last.SrcStack = last.DstStack || j.DstStack, last.SrcStack || j.SrcStack
 		last.Linked = append(last.Linked, j.Linked...)
 		return
 	}

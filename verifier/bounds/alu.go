@@ -26,7 +26,7 @@ const (
 // ALU is dst op src in numbers of the given width, 64 or 32; a result of 32 bits has
 // zeros above (adjust_scalar_min_max_vals).
 func ALU(op Op, dst, src Scalar, width int) Scalar {
-	if !computable(op, &src, width) {
+	if !Computable(op, &src, width) {
 		return Unknown()
 	}
 	if op == Neg {
@@ -61,19 +61,48 @@ func ALU(op Op, dst, src Scalar, width int) Scalar {
 	return dst
 }
 
-// computable reports whether something can be said of the result: of a shift only
-// for a known distance inside the width.
-func computable(op Op, src *Scalar, width int) bool {
+// Computable reports whether something can be said of the result of dst op src: of a
+// shift only for a known distance inside the width.
+func Computable(op Op, src *Scalar, width int) bool {
 	switch op {
 	case Add, Sub, Mul, And, Or, Xor, Neg:
 		return true
 	case Lsh, Rsh, Arsh:
+		// Of the distance all bits count, though a shift of 32 bits looks at half of them.
 		if width == 32 {
-			return src.IsConst32() && src.U32Max < 32
+			return src.IsConst32() && src.S32Min == src.S32Max && src.U32Min == src.U32Max && src.UMax < 32
 		}
-		return src.IsConst() && src.UMax < 64
+		return src.IsConst() && src.SMin == src.SMax && src.UMin == src.UMax && src.UMax < 64
 	}
 	return false
+}
+
+// Add64 makes s the sum of s and o, except that nothing is deduced from it, and its
+// lower half is left alone.
+func (s *Scalar) Add64(o *Scalar) {
+	s.add64(o)
+	s.Var = s.Var.Add(o.Var)
+}
+
+// Sub64 is Add64 for the difference of an offset and a number: signs overflow as in
+// Add64, but where some differences are negative, nothing is known of the unsigned
+// bounds.
+func (s *Scalar) Sub64(o *Scalar) {
+	umin, umax := s.UMin-o.UMax, s.UMax-o.UMin
+	if s.UMin < o.UMax {
+		umin, umax = 0, math.MaxUint64
+	}
+	s.sub64(o)
+	s.UMin, s.UMax = umin, umax
+	s.Var = s.Var.Sub(o.Var)
+}
+
+// Move adds delta to all that is known of s without deducing anything from it.
+func (s *Scalar) Move(delta int64) {
+	d := Const(uint64(delta))
+	s.add32(&d)
+	s.add64(&d)
+	s.Var = s.Var.Add(d.Var)
 }
 
 func (s *Scalar) add64(o *Scalar) {

@@ -46,3 +46,22 @@ func (s *Scalar) Within(cur *Scalar) bool {
 	return s.UMin <= cur.UMin && s.UMax >= cur.UMax && s.SMin <= cur.SMin && s.SMax >= cur.SMax &&
 		s.U32Min <= cur.U32Min && s.U32Max >= cur.U32Max && s.S32Min <= cur.S32Min && s.S32Max >= cur.S32Max
 }
+
+// Violation says in the kernel's words how the parts of s contradict each other, ""
+// where they do not. They do only on paths that cannot be taken.
+func (s *Scalar) Violation() string {
+	if s.Contradictory() {
+		return "range bounds violation"
+	}
+	if s.Var.IsConst() {
+		if v := s.Var.Value; s.UMin != v || s.UMax != v || s.SMin != int64(v) || s.SMax != int64(v) {
+			return "const tnum out of sync with range bounds"
+		}
+	}
+	if s.IsConst32() {
+		if v := uint32(s.Var.Value); s.U32Min != v || s.U32Max != v || s.S32Min != int32(v) || s.S32Max != int32(v) {
+			return "const subreg tnum out of sync with range bounds"
+		}
+	}
+	return ""
+}

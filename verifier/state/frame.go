@@ -119,6 +119,9 @@ type Jump struct {
 	// StackFrame and StackSlot are set with StackAccess.
 	StackAccess           bool
 	StackFrame, StackSlot int
+	// DstStack and SrcStack tell which operands of a conditional jump point into the
+	// stack.
+	DstStack, SrcStack bool
 	// Linked are the registers and slots that a conditional jump changed by their ID.
 	Linked []LinkedReg
 }
@@ -157,6 +160,18 @@ func (s *State) FindRef(id uint32) (Ref, bool) {
 		}
 	}
 	return Ref{}, false
+}
+
+// DropRef takes the reference with the given ID off the list, and reports whether it
+// was there.
+func (s *State) DropRef(id uint32) bool {
+	for i, r := range s.Refs {
+		if r.Kind == RefPtr && r.ID == id {
+			s.Refs = slices.Delete(s.Refs, i, i+1)
+			return true
+		}
+	}
+	return false
 }
 
 // EachReg calls f for every register, in registers and in stack slots, of all
