@@ -7,6 +7,9 @@ import (
 	"github.com/bpfct/bpfct/conntrack"
 )
 
+// InitCookie is the cookie of a host's first namespace.
+const InitCookie = 1
+
 // Netns is one network namespace. Its methods may be called from several
 // goroutines. The zero Netns with a Name and a Cookie is an empty namespace
 // without even a loopback device; New makes one as Linux does.

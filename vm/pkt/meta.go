@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/netns"
 	"github.com/bpfct/bpfct/packet"
 	"github.com/bpfct/bpfct/vm"
 )
@@ -134,13 +135,10 @@ func getSocketUID(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
 }
 
 // getNetnsCookie is bpf_get_netns_cookie; without a context it is that of the
-// packet that the program runs on.
+// host's first namespace.
 func getNetnsCookie(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	if args[0] == 0 {
-		if c.Ctx == nil {
-			return 0, nil
-		}
-		return c.Ctx.Netns().Cookie, nil
+		return netns.InitCookie, nil
 	}
 	p, err := packetArg(c, args)
 	if err != nil {
