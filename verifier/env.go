@@ -126,6 +126,9 @@ func newEnv(obj *link.Object, p *link.Program, opts Options) (*env, error) {
 	if err != nil {
 		return nil, err
 	}
+	if opts.CPUs == 0 {
+		opts.CPUs = 2
+	}
 	if opts.MaxStateBytes == 0 {
 		opts.MaxStateBytes = DefaultMaxStateBytes
 	}

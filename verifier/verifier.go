@@ -32,6 +32,8 @@ type Options struct {
 	// MaxStateBytes bounds the memory for states; 0 means DefaultMaxStateBytes. It is
 	// ours: the kernel has no such limit.
 	MaxStateBytes int64
+	// CPUs is the number of CPUs of the machine that would load the program; 0 means 2.
+	CPUs int
 	// StrictAlignment is BPF_F_STRICT_ALIGNMENT: all accesses must be aligned.
 	StrictAlignment bool
 }
