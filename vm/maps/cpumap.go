@@ -15,7 +15,7 @@ const maxCPUQueue = 16384
 
 // CPUMap is a BPF_MAP_TYPE_CPUMAP.
 type CPUMap struct {
-	*base
+	targets[CPUTarget]
 	slots []atomic.Pointer[target[CPUTarget]]
 }
 
@@ -30,7 +30,7 @@ func checkCPUMap(_ *kernel.Profile, s *ebpf.MapSpec) error {
 }
 
 func newCPUMap(b *base, s *ebpf.MapSpec) (Map, error) {
-	m := &CPUMap{b, make([]atomic.Pointer[target[CPUTarget]], s.MaxEntries)}
+	m := &CPUMap{newTargets[CPUTarget](b), make([]atomic.Pointer[target[CPUTarget]], s.MaxEntries)}
 	return m, b.init(m)
 }
 
@@ -55,7 +55,7 @@ func (m *CPUMap) at(key uint32) *target[CPUTarget] {
 func (m *CPUMap) userLookup(key []byte, _ uint64) ([]byte, error) {
 	i, _ := m.index(key)
 	if t := m.at(i); t != nil {
-		return t.bytes(), nil
+		return m.bytes(t), nil
 	}
 	return nil, errno.ENOENT
 }
@@ -80,11 +80,11 @@ func (m *CPUMap) set(key []byte, c CPUTarget, flags uint64) error {
 		}
 		c.CPU = i
 		var err error
-		if t, err = newTarget(m.base, c, c.QueueSize, c.Program); err != nil {
+		if t, err = m.newTarget(c, c.QueueSize, c.Program); err != nil {
 			return err
 		}
 	}
-	freeTarget(m.base, m.slots[i].Swap(t))
+	m.end(m.slots[i].Swap(t))
 	return nil
 }
 
@@ -110,14 +110,8 @@ func (m *CPUMap) userRemove(key []byte) error {
 	if !ok {
 		return errno.EINVAL
 	}
-	freeTarget(m.base, m.slots[i].Swap(nil))
+	m.end(m.slots[i].Swap(nil))
 	return nil
 }
 
 func (m *CPUMap) nextKey(key []byte) ([]byte, error) { return m.nextIndex(key) }
-
-func (m *CPUMap) free() {
-	for i := range m.slots {
-		freeTarget(m.base, m.slots[i].Swap(nil))
-	}
-}

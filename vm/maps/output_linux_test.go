@@ -167,11 +167,8 @@ func checkPerf(t *rapid.T, spec *ebpf.CollectionSpec, prog string, cpus int) {
 			t.Fatal(err)
 		}
 		defer kern.Close()
-		for cpu := range cpus {
-			rings = append(rings, NewPerfRing(cpu, 4096))
-			if err := tw.maps["events"].UpdateRef(uint32Bytes(uint32(cpu)), rings[cpu], 0); err != nil {
-				t.Fatal(err)
-			}
+		if rings, err = tw.maps["events"].(*PerfArray).Open(4096); err != nil {
+			t.Fatal(err)
 		}
 	}
 	pkt := rapid.SliceOfN(rapid.Byte(), 64, 90).Draw(t, "packet")

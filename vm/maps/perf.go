@@ -78,6 +78,20 @@ func (p *PerfArray) userUpdateRef(key []byte, ref any, flags uint64) error {
 	return p.put(key, ring, flags)
 }
 
+// Open puts a new ring of at least the given number of bytes for each CPU into
+// the array, as a reader does, and returns the rings by CPU.
+func (p *PerfArray) Open(size int) ([]*PerfRing, error) {
+	var rings []*PerfRing
+	for cpu := range min(p.m.CPUs, len(p.slots)) {
+		r := NewPerfRing(cpu, size)
+		if err := p.UpdateRef(uint32Bytes(uint32(cpu)), r, Any); err != nil {
+			return nil, err
+		}
+		rings = append(rings, r)
+	}
+	return rings, nil
+}
+
 // releaseUser empties the array: the rings go with the user who opened them,
 // unless BPF_F_PRESERVE_ELEMS keeps them.
 func (p *PerfArray) releaseUser() {

@@ -25,6 +25,7 @@ type StorageSocket interface {
 // side has no keys; Get, Set and Remove take what identifies a socket.
 type SkStorage struct {
 	*base
+	pool pool
 
 	mu     sync.RWMutex
 	values map[any]*vm.Object // guarded by mu
@@ -52,7 +53,7 @@ func checkSkStorage(p *kernel.Profile, s *ebpf.MapSpec) error {
 func btfSkStorage(s *ebpf.MapSpec) error { return btfInt(s.Key) }
 
 func newSkStorage(b *base, _ *ebpf.MapSpec) (Map, error) {
-	s := &SkStorage{base: b, values: make(map[any]*vm.Object)}
+	s := &SkStorage{base: b, pool: pool{b: b}, values: make(map[any]*vm.Object)}
 	return s, b.init(s)
 }
 
@@ -71,8 +72,7 @@ func (s *SkStorage) get(sock any, init []byte, create bool) (*vm.Object, error) 
 	if o := s.values[sock]; o != nil || !create {
 		return o, nil
 	}
-	o, err := s.m.Mem.Alloc(vm.ObjectSpec{Kind: vm.KindMapValue, Name: s.info.Name, Owner: s, Size: s.info.ValueSize,
-		Stride: round8(s.info.ValueSize), Elem: s.info.ValueSize})
+	o, err := s.pool.get()
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (s *SkStorage) del(at vm.Site, sock any) error {
 
 func (s *SkStorage) drop(at vm.Site, o *vm.Object) {
 	s.freeFields(at, o, 0)
-	s.m.Mem.Free(o, at)
+	s.pool.put(o)
 }
 
 func (s *SkStorage) userLookup([]byte, uint64) ([]byte, error) { return nil, errno.EBADF }
