@@ -76,6 +76,9 @@ type Machine struct {
 	addrs map[funcRef]uint32 // their addresses; guarded by mu
 	cpus  []*CPU             // idle, by id, nil while one runs; guarded by mu
 	free  sync.Cond          // signals a change of cpus
+	runs  []uint64           // how many runs of each CPU have ended; guarded by mu
+	// retired are objects that wait for runs to end; guarded by mu.
+	retired []retired
 }
 
 type funcRef struct {
@@ -94,6 +97,7 @@ func New(cfg Config) *Machine {
 	m := &Machine{Config: cfg, Mem: NewMemory(cfg.MemoryLimit), addrs: make(map[funcRef]uint32)}
 	m.free.L = &m.mu
 	m.cpus = make([]*CPU, cfg.CPUs)
+	m.runs = make([]uint64, cfg.CPUs)
 	for id := range m.cpus {
 		m.cpus[id] = &CPU{ID: id, M: m, Rand: rand.New(rand.NewPCG(cfg.Seed, uint64(id)))}
 	}
@@ -162,6 +166,10 @@ func (m *Machine) acquireCPU(id int) (*CPU, error) {
 func (m *Machine) releaseCPU(c *CPU) {
 	m.mu.Lock()
 	m.cpus[c.ID] = c
+	free := m.endRun(c.ID)
 	m.mu.Unlock()
 	m.free.Broadcast()
+	for _, r := range free {
+		m.Mem.Free(r.obj, r.at)
+	}
 }

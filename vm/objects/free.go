@@ -22,6 +22,7 @@ func FreeRecord(m *vm.Machine, at vm.Site, rec *record.Record, o *vm.Object, off
 // program can chain millions.
 type reaper struct {
 	m    *vm.Machine
+	c    *vm.CPU // whose program gives up the first, nil where not known
 	at   vm.Site
 	todo []*Local
 }
@@ -38,7 +39,7 @@ func (r *reaper) run() {
 		l := r.todo[len(r.todo)-1]
 		r.todo = r.todo[:len(r.todo)-1]
 		r.fields(l.typ.rec, l.obj, 0)
-		r.m.Mem.Free(l.obj, r.at)
+		r.m.FreeLater(l.obj, r.at, r.c)
 	}
 }
 
@@ -100,7 +101,7 @@ func (r *reaper) pointer(addr uint64) {
 	case *Local:
 		r.put(v)
 	case *Percpu:
-		v.free(r.at)
+		v.free(r.at, r.c)
 	case vm.Releaser:
 		v.ReleaseReference()
 	}

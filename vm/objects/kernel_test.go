@@ -51,7 +51,9 @@ var operations = map[string]func(t *rapid.T) []byte{
 	"hold": func(t *rapid.T) []byte {
 		return op(holders.Draw(t, "holder"), slotOf.Draw(t, "slot"), rapid.Uint64Range(0, 2).Draw(t, "where"))
 	},
-	"holder": func(t *rapid.T) []byte { return op(holders.Draw(t, "holder"), rapid.Uint64Range(0, 3).Draw(t, "flags"), bit.Draw(t, "delete")) },
+	"holder": func(t *rapid.T) []byte {
+		return op(holders.Draw(t, "holder"), rapid.Uint64Range(0, 3).Draw(t, "flags"), bit.Draw(t, "delete"))
+	},
 }
 
 var names = []string{"make", "make", "make", "clear", "share", "borrow", "push", "push", "pop", "ends", "add", "add", "add",

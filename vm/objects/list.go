@@ -35,7 +35,7 @@ func push(c *vm.CPU, args *[5]uint64, tail bool) (uint64, error) {
 	}
 	w := words{mem: c.M.Mem}
 	if !w.claim(node+listOwner, claimed) {
-		l.drop(c.Site())
+		l.drop(c)
 		return errno.EINVAL.Neg(), nil
 	}
 	if w.get(head+listNext) == 0 {

@@ -95,10 +95,15 @@ func (l *Local) Record() *record.Record { return l.typ.rec }
 
 // ReleaseReference drops one reference. The last ends the object's life and that
 // of all it owns.
-func (l *Local) ReleaseReference() { l.drop(vm.Site{}) }
+func (l *Local) ReleaseReference() {
+	r := reaper{m: l.m}
+	r.put(l)
+	r.run()
+}
 
-func (l *Local) drop(at vm.Site) {
-	r := reaper{m: l.m, at: at}
+// drop is ReleaseReference for the program on c.
+func (l *Local) drop(c *vm.CPU) {
+	r := reaper{m: l.m, at: c.Site(), c: c}
 	r.put(l)
 	r.run()
 }
@@ -114,7 +119,6 @@ func (h *heap) newLocal(c *vm.CPU, args *[5]uint64) (uint64, error) {
 		return 0, nil
 	}
 	l := &Local{m: c.M, typ: t}
-	l.refs.Store(1)
 	spec := vm.ObjectSpec{Kind: vm.KindAlloc, Name: "struct " + t.name, Size: t.size, Owner: l}
 	if t.rec != nil {
 		spec.Writable = t.writable
@@ -122,6 +126,7 @@ func (h *heap) newLocal(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	if l.obj, err = c.M.Mem.Alloc(spec); err != nil {
 		return 0, nil // out of memory is what the program sees
 	}
+	l.refs.Store(1) // what other CPUs see first of l
 	c.Acquire(l.obj)
 	return l.obj.Addr(), nil
 }
@@ -153,7 +158,7 @@ func dropLocal(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	if err := c.Disown("R1", l.obj); err != nil {
 		return 0, err
 	}
-	l.drop(c.Site())
+	l.drop(c)
 	return 0, nil
 }
 
@@ -165,9 +170,7 @@ func acquire(c *vm.CPU, args *[5]uint64) (uint64, error) {
 		return 0, err
 	}
 	if l.typ.rec.Find(record.Refcount) == nil {
-		f := c.Fault(vm.BadArgument, "R1", "struct %s has no bpf_refcount", l.typ.name)
-		f.Object = l.obj
-		return 0, f
+		return 0, c.Fault(vm.BadArgument, "R1", "struct %s has no bpf_refcount", l.typ.name)
 	}
 	for {
 		n := l.refs.Load()

@@ -69,6 +69,13 @@ func TestObjectsTravelBetweenCPUs(t *testing.T) {
 	}
 }
 
+// An object that another CPU gives up stays until the run is over.
+func TestReadersOfAPointerThatIsReplaced(t *testing.T) {
+	p := loadParallel(t, false)
+	everywhere(t, p, "borrow")
+	p.Compare(t, "borrow", nil, nil)
+}
+
 func TestResilientLock(t *testing.T) {
 	p := loadParallel(t, false)
 	everywhere(t, p, "one_order")

@@ -12,11 +12,11 @@ type Percpu struct {
 }
 
 // ReleaseReference ends the object's life.
-func (p *Percpu) ReleaseReference() { p.free(vm.Site{}) }
+func (p *Percpu) ReleaseReference() { p.free(vm.Site{}, nil) }
 
-func (p *Percpu) free(at vm.Site) {
-	p.m.Mem.Free(p.data, at)
-	p.m.Mem.Free(p.handle, at)
+func (p *Percpu) free(at vm.Site, c *vm.CPU) {
+	p.m.FreeLater(p.data, at, c)
+	p.m.FreeLater(p.handle, at, c)
 }
 
 // newPercpu makes a per-CPU object of the type with the id in r1.
@@ -64,7 +64,7 @@ func dropPercpu(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	if err := c.Disown("R1", p.handle); err != nil {
 		return 0, err
 	}
-	p.free(c.Site())
+	p.free(c.Site(), c)
 	return 0, nil
 }
 

@@ -32,14 +32,14 @@ func treeAdd(c *vm.CPU, args *[5]uint64) (uint64, error) {
 		return 0, err
 	}
 	if !t.claim(node+nodeOwner, claimed) {
-		l.drop(c.Site())
+		l.drop(c)
 		return errno.EINVAL.Neg(), nil
 	}
 	parent, side, leftmost := uint64(0), uint64(left), true
 	for n := t.get(root + rootTop); n != 0 && t.step(); n = t.get(parent + side) {
 		before, err := c.Call(less, node, n)
 		if err != nil {
-			l.drop(c.Site())
+			l.drop(c)
 			return 0, err
 		}
 		parent, side = n, left

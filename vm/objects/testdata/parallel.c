@@ -68,6 +68,38 @@ int travel(struct __sk_buff *skb)
 	return 0;
 }
 
+/* Readers of a pointer in a map while others replace it. */
+SEC("tc")
+int borrow(struct __sk_buff *skb)
+{
+	struct slot *s = slot(0);
+	struct my_node *n, *m;
+
+	if (!s)
+		return 1;
+	n = new(struct my_node);
+	if (!n)
+		return 2;
+	n->key = 77;
+	n = bpf_kptr_xchg(&s->node, n);
+	if (n)
+		drop(n);
+	n = s->node;
+	if (!n)
+		return 0;
+	if (n->key != 77)
+		return 3;
+	m = acquire(n);
+	if (m) {
+		if (m->key != 77) {
+			drop(m);
+			return 4;
+		}
+		drop(m);
+	}
+	return 0;
+}
+
 /* Both locks in one order or the other: one of two such may fail, but not wait
  * for ever. */
 static __always_inline int both(struct bpf_res_spin_lock *a, struct bpf_res_spin_lock *b)
