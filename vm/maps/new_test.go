@@ -204,3 +204,17 @@ func FuzzNew(f *testing.F) {
 		}
 	})
 }
+
+// A list head names its nodes by a tag, which is looked up in the object's BTF.
+func TestListHeadWithoutBTF(t *testing.T) {
+	m := newMachine(t, 1)
+	u32 := &btf.Int{Name: "u32", Size: 4}
+	value := &btf.Struct{Name: "value", Size: 24, Members: []btf.Member{
+		{Name: "head", Type: &btf.Struct{Name: "bpf_list_head", Size: 16}, Tags: []string{"contains:node:list"}},
+		{Name: "lock", Type: &btf.Struct{Name: "bpf_spin_lock", Size: 4}, Offset: 16 * 8},
+	}}
+	mp, err := New(m, &ebpf.MapSpec{Name: "m", Type: ebpf.Array, KeySize: 4, ValueSize: 24, MaxEntries: 1, Key: u32, Value: value}, Options{})
+	if err != nil || mp.Record() != nil {
+		t.Errorf("%v, %v", mp, err)
+	}
+}
