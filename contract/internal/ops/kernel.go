@@ -20,6 +20,7 @@ type Kernel struct {
 	coll       *live.Collection
 	keys       []uint32
 	results    []Result
+	used       bool // something was allocated since the tables were emptied
 }
 
 // NewKernel loads the program. The error is a *live.MissingError where this process
@@ -79,6 +80,9 @@ func (s *Kernel) Perform(run Run) ([]Result, error) {
 	if got, err := s.coll.Maps["results"].BatchLookup(&cursor, make([]uint32, n), s.results[:n], nil); got != n {
 		return nil, fmt.Errorf("%d results of %d: %w", got, n, err)
 	}
+	for i := range n {
+		s.used = s.used || run.Ops[i].Code == Alloc && s.results[i].Ret == 1
+	}
 	return s.results[:n], nil
 }
 
@@ -123,10 +127,14 @@ func liveEnds(t *live.Tuple) [2]netip.AddrPort {
 
 // Reset is of Side.
 func (s *Kernel) Reset() error {
+	if !s.used {
+		return nil
+	}
 	for _, ns := range s.namespaces {
 		if err := ns.FlushEntries(); err != nil {
 			return err
 		}
 	}
+	s.used = false
 	return nil
 }
