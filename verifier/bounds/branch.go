@@ -85,6 +85,9 @@ func Taken(c Cmp, a, b *Scalar, width int) Tri {
 		return r
 	case SET, NSET:
 		r := Maybe
+		if !y.v.IsConst() {
+			x, y = y, x
+		}
 		if y.v.IsConst() {
 			r = order(^x.v.Mask&x.v.Value&y.v.Value != 0, (x.v.Mask|x.v.Value)&y.v.Value == 0)
 		}
@@ -237,6 +240,9 @@ func refineBits(c Cmp, a, b *Scalar, width int) {
 		}
 	}
 	if c == NSET {
+		// On a way that cannot be taken the ranges would contradict the bits.
+		a.unbound64()
+		a.unbound32()
 		apply(func(t Tnum) Tnum { return t.And(TnumConst(^v)) })
 		return
 	}

@@ -1,6 +1,9 @@
 package bounds
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // Sync makes what is known in one form known in all (reg_bounds_sync).
 func (s *Scalar) Sync() {
@@ -23,6 +26,21 @@ func (s *Scalar) fromBits() {
 	s.SMax = min(s.SMax, int64(v|m&math.MaxInt64))
 	s.UMin = max(s.UMin, v)
 	s.UMax = min(s.UMax, v|m)
+	s.single()
+}
+
+// single finds the number out where the unsigned range has only one with the known
+// bits.
+func (s *Scalar) single() {
+	next, last := s.Var.Next(s.UMin), s.Var.Value|s.Var.Mask
+	switch in := s.Var.Contains(s.UMin); {
+	case in && next > s.UMax:
+		*s = Const(s.UMin)
+	case !in && next == last:
+		*s = Const(last)
+	case !in && next <= s.UMax && s.Var.Next(next) > s.UMax:
+		*s = Const(next)
+	}
 }
 
 func (s *Scalar) fromBits32() {
@@ -77,6 +95,16 @@ func (s *Scalar) deduce32() {
 	}
 	if uint32(s.S32Min) <= uint32(s.S32Max) {
 		s.narrowU32(uint32(s.S32Min), uint32(s.S32Max))
+		return
+	}
+	// As in deduce64.
+	switch {
+	case s.U32Max < uint32(s.S32Min):
+		s.S32Min = int32(s.U32Min)
+		s.U32Max = min(s.U32Max, uint32(s.S32Max))
+	case uint32(s.S32Max) < s.U32Min:
+		s.S32Max = int32(s.U32Max)
+		s.U32Min = max(s.U32Min, uint32(s.S32Min))
 	}
 }
 
@@ -115,9 +143,12 @@ func (s *Scalar) deduceMixed() {
 	if uint32(s.S32Min) <= uint32(s.S32Max) {
 		lower(uint32(s.S32Min), uint32(s.S32Max))
 	}
-	// A number that was sign-extended has the bounds of its lower half.
-	if s.SMin >= math.MinInt32 && s.SMax <= math.MaxInt32 {
-		s.narrowS(int64(s.S32Min), int64(s.S32Max))
+	// A number that was sign-extended, with a lower half that is not negative, is that
+	// half.
+	if s.S32Min >= 0 && s.SMin >= math.MinInt32 && s.SMax <= math.MaxInt32 {
+		s.SMin, s.SMax = int64(s.S32Min), int64(s.S32Max)
+		s.UMin, s.UMax = uint64(s.SMin), uint64(s.SMax)
+		s.Var = s.Var.Intersect(TnumRange(s.UMin, s.UMax))
 	}
 }
 
@@ -162,6 +193,19 @@ func (s *Scalar) Truncate(size int) {
 	s.SMin, s.SMax = int64(s.UMin), int64(s.UMax)
 	if size < 4 {
 		s.unbound32()
+	}
+	s.Sync()
+}
+
+// Swap reverses the order of the low size bytes of s and makes the rest zero. Ranges
+// do not survive that, bits do.
+func (s *Scalar) Swap(size int) {
+	rev := func(v uint64) uint64 { return bits.ReverseBytes64(v) >> (64 - 8*size) }
+	s.Var = Tnum{rev(s.Var.Value), rev(s.Var.Mask)}
+	s.unbound64()
+	s.unbound32()
+	if size < 8 {
+		s.Truncate(size)
 	}
 	s.Sync()
 }

@@ -36,6 +36,32 @@ func (a Tnum) IsUnknown() bool { return a.Mask == ^uint64(0) }
 // Contains reports whether v may be the number.
 func (a Tnum) Contains(v uint64) bool { return v&^a.Mask == a.Value }
 
+// Next is the smallest number above v that a may be, or the largest of all where
+// there is none.
+func (a Tnum) Next(v uint64) uint64 {
+	last := a.Value | a.Mask
+	switch {
+	case v >= last:
+		return last
+	case v < a.Value:
+		return a.Value
+	}
+	v++
+	wrong := (v ^ a.Value) &^ a.Mask
+	if wrong == 0 {
+		return v
+	}
+	// Bits up to the highest wrong one are as small as can be. Where that one has to
+	// become 0, an unknown bit above it becomes 1.
+	bit := uint64(1) << (bits.Len64(wrong) - 1)
+	if a.Value&bit == 0 {
+		free := a.Mask &^ v &^ (bit | bit - 1)
+		bit = free & -free
+	}
+	below := bit - 1
+	return v&^(bit|below) | bit | a.Value&below
+}
+
 // In reports whether every number of b is one of a.
 func (a Tnum) In(b Tnum) bool {
 	return b.Mask&^a.Mask == 0 && b.Value&^a.Mask == a.Value

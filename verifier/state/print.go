@@ -23,6 +23,15 @@ func unsigned(n uint64) string {
 	return fmt.Sprintf("%#x", n)
 }
 
+// half is a bound of the lower half: the same number as that of the whole where it is
+// printed in decimal, the bits of the half alone where it is in hexadecimal.
+func half(n int32) uint64 {
+	if n >= -1<<15 && n < 1<<15 {
+		return uint64(int64(n))
+	}
+	return uint64(uint32(n))
+}
+
 // attrs collects "a,b,c".
 type attrs struct {
 	b   *strings.Builder
@@ -125,8 +134,8 @@ func (r *Reg) appendRanges(a *attrs) {
 		{"smax", uint64(r.SMax), true, r.SMax == 1<<63-1},
 		{"umin", r.UMin, false, r.UMin == 0},
 		{"umax", r.UMax, false, r.UMax == 1<<64-1},
-		{"smin32", uint64(int64(r.S32Min)), true, r.S32Min == -1<<31},
-		{"smax32", uint64(int64(r.S32Max)), true, r.S32Max == 1<<31-1},
+		{"smin32", half(r.S32Min), true, r.S32Min == -1<<31},
+		{"smax32", half(r.S32Max), true, r.S32Max == 1<<31-1},
 		{"umin32", uint64(r.U32Min), false, r.U32Min == 0},
 		{"umax32", uint64(r.U32Max), false, r.U32Max == 1<<32-1},
 	}
