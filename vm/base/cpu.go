@@ -1,8 +1,6 @@
 package base
 
 import (
-	"fmt"
-
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/vm"
 )
@@ -43,7 +41,7 @@ func comm(c *vm.CPU, args *[5]uint64) (uint64, error) {
 		return 0, err
 	}
 	clear(dst)
-	name := fmt.Sprintf("swapper/%d", c.ID)
+	name := idleName(c)
 	copy(dst, name[:min(len(name), taskCommLen-1)])
 	if len(dst) > 0 {
 		dst[len(dst)-1] = 0

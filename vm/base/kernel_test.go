@@ -283,3 +283,5 @@ func TestTask(t *testing.T) {
 		p.Compare(t, "task", in.bytes(), nil)
 	}
 }
+
+func TestCurrentTask(t *testing.T) { load(t, "current_task").Compare(t, "current_task", nil, nil) }

@@ -12,4 +12,7 @@ func Register(r *vm.Registry) {
 			r.Add(name, f)
 		}
 	}
+	t := new(tasks)
+	r.Add("bpf_get_current_task", t.current)
+	r.Add("bpf_get_current_task_btf", t.current)
 }

@@ -340,4 +340,35 @@ PROGRAM(task)
 	return 0;
 }
 
+struct task_struct {
+	int pid, tgid;
+	char comm[16];
+	struct task_struct *group_leader;
+} __attribute__((preserve_access_index));
+
+/* The task that helpers and its struct tell of are the same. */
+PROGRAM(current_task)
+{
+	struct task_struct *task = (void *)bpf_get_current_task(), *leader = NULL;
+	char comm[16] = {}, other[16] = {};
+	int tgid = -1, r = 0;
+
+	bpf_get_current_comm(comm, sizeof(comm));
+	if (bpf_probe_read_kernel(other, sizeof(other), &task->comm))
+		r |= 1;
+	for (int i = 0; i < 16; i++)
+		if (comm[i] != other[i])
+			r |= 2;
+	if (bpf_probe_read_kernel(&tgid, sizeof(tgid), &task->tgid))
+		r |= 4;
+	if (tgid != (u32)(bpf_get_current_pid_tgid() >> 32))
+		r |= 8;
+	if (bpf_probe_read_kernel(&leader, sizeof(leader), &task->group_leader) || !leader)
+		r |= 16;
+	task = bpf_get_current_task_btf();
+	if (task->tgid != tgid)
+		r |= 32;
+	return r;
+}
+
 BPFCT_LICENSE;
