@@ -131,16 +131,16 @@ func (e *env) helperRules(c *call) error {
 			return e.reject(errno.EINVAL, "get_local_storage() doesn't support non-zero flags")
 		}
 	case "bpf_for_each_map_elem":
-		return e.pushCallback(c, setMapElemCallback)
+		return e.pushCallback(c.subprog, setMapElemCallback)
 	case "bpf_timer_set_callback":
-		return e.pushCallback(c, setTimerCallback)
+		return e.pushAsync(c.subprog, false, setTimerCallback)
 	case "bpf_loop":
 		if err := e.markPrecise(1); err != nil {
 			return err
 		}
 		f := e.cur.Cur()
 		if uint64(f.CallbackDepth) < e.reg(1).UMax {
-			return e.pushCallback(c, setLoopCallback)
+			return e.pushCallback(c.subprog, setLoopCallback)
 		}
 		f.CallbackDepth = 0
 		if e.log.verbose() {

@@ -4,6 +4,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/kernel"
 	"github.com/bpfct/bpfct/record"
 	"github.com/bpfct/bpfct/verifier/state"
 )
@@ -12,18 +13,15 @@ import (
 
 func (e *env) pending(what string) error { return e.reject(errno.ENOSYS, "%s", what) }
 
-func (e *env) checkLoadAbs(s *slot) error     { return e.pending("checkLoadAbs") }
-func (e *env) checkExit(exception bool) error { return e.pending("checkExit") }
-func (e *env) checkFuncCall(s *slot) error    { return e.pending("checkFuncCall") }
-func (e *env) checkKfuncCall(s *slot) error   { return e.pending("checkKfuncCall") }
-func (e *env) checkSubprogs() error           { return e.pending("checkSubprogs") }
-func (e *env) resolveImmediates() error       { return e.pending("resolveImmediates") }
-func (e *env) checkInsns() error              { return e.pending("checkInsns") }
-func (e *env) checkFlow() error               { return e.pending("checkFlow") }
-func (e *env) checkAttach() error             { return e.pending("checkAttach") }
-func (e *env) walkGlobals() error             { return e.pending("walkGlobals") }
-func (e *env) walkMain() error                { return e.pending("walkMain") }
-func (e *env) checkStackDepth() error         { return e.pending("checkStackDepth") }
+func (e *env) checkKfuncCall(s *slot) error { return e.pending("checkKfuncCall") }
+func (e *env) checkSubprogs() error         { return e.pending("checkSubprogs") }
+func (e *env) resolveImmediates() error     { return e.pending("resolveImmediates") }
+func (e *env) checkInsns() error            { return e.pending("checkInsns") }
+func (e *env) checkFlow() error             { return e.pending("checkFlow") }
+func (e *env) checkAttach() error           { return e.pending("checkAttach") }
+func (e *env) walkGlobals() error           { return e.pending("walkGlobals") }
+func (e *env) walkMain() error              { return e.pending("walkMain") }
+func (e *env) checkStackDepth() error       { return e.pending("checkStackDepth") }
 
 // markPrecise notes that the exact value of register n mattered (mark_chain_precision).
 func (e *env) markPrecise(n int) error { return nil }
@@ -37,21 +35,14 @@ func (e *env) allowedUnderLock(s *slot) bool             { return false }
 func (e *env) noteStackDepth(f *state.Frame, n int)      {}
 func (e *env) destroyDynptr(f *state.Frame, i int) error { return nil }
 
-// argInfo is what a global function's argument may be.
-type argInfo struct{}
-
 var _ = errno.ENOSYS
 
 func (e *env) accessKptr(op *memOp, r *state.Reg, f *record.Field) error {
 	return e.pending("accessKptr")
 }
 
-func (e *env) checkLeaks(exception, lock bool, prefix string) error { return e.pending("checkLeaks") }
-func (e *env) releaseArg(c *call) error                             { return e.pending("releaseArg") }
-func (e *env) acquire() uint32                                      { return e.newID() }
-func (e *env) clearPacketPointers()                                 {}
-func (e *env) checkSnprintf(c *call) error                          { return e.pending("checkSnprintf") }
-func (e *env) dynptrHelperRules(c *call) error                      { return nil }
+func (e *env) checkSnprintf(c *call) error     { return e.pending("checkSnprintf") }
+func (e *env) dynptrHelperRules(c *call) error { return nil }
 func (e *env) checkDynptrRelease(c *call, regno uint8, r *state.Reg) error {
 	return e.pending("checkDynptrRelease")
 }
@@ -72,13 +63,6 @@ func (e *env) matchKptr(f *record.Field, r *state.Reg, regno uint8) error {
 func (e *env) sameStruct(have btf.Type, off uint32, want btf.Type, strict bool) bool {
 	return have == want
 }
-func (e *env) pushCallback(c *call, set callbackSetter) error { return e.pending("pushCallback") }
 
-// callbackSetter prepares the frame of a callback.
-type callbackSetter func(e *env, caller, callee *state.Frame, c *call) error
-
-var (
-	setMapElemCallback callbackSetter
-	setTimerCallback   callbackSetter
-	setLoopCallback    callbackSetter
-)
+func isDynptrArg(t kernel.ArgType) bool                  { return t.Base() == kernel.ArgDynptr }
+func (e *env) releaseDynptr(c *call, r *state.Reg) error { return e.pending("releaseDynptr") }
