@@ -62,8 +62,8 @@ var seed = []Sentence{
 		Text:   "The pointer returned by the kfunc may be NULL. Hence, it forces the user to do a NULL check on the pointer returned from the kfunc before making use of it (dereferencing or passing to another helper).",
 		Kfuncs: finders, Engines: InFact, Note: "a machine without verifier faults where the pointer is NULL"},
 	{Test: "TestSeed_ProgramTypes", Source: Seed, Section: "Program types",
-		Text: "The following program types can make use of this kfunc: BPF_PROG_TYPE_SCHED_CLS, and BPF_PROG_TYPE_XDP of its twin", Kfuncs: finders, Engines: InFact,
-		Note: "the seed lost its list; the kernel's is tested"},
+		Text: "The following program types can make use of this kfunc:", Kfuncs: finders, Engines: InFact,
+		Note: "the list is the kernel's: sched_cls and xdp, each its own function, and no other type"},
 	{Test: "TestSeed_Example", Source: Seed, Section: "Example",
 		Text: "See bpf_ct_set_nat_info for an example of how to use this kfunc.", Kfuncs: natCalls, Engines: Everywhere},
 }

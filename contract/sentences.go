@@ -80,11 +80,24 @@ func words() []Sentence {
 		if len(w.Kernel) > 0 {
 			text = w.Rule + " The kernel refuses it: `" + strings.Join(w.Kernel, "` … `") + "`."
 		}
-		engines := InFact
 		out = append(out, Sentence{
 			Test: "TestFacts_Words/" + w.Program, Source: Measured, Section: "The verifier's words",
-			Text: text, Note: "the machine by itself: " + w.Machine, Engines: engines,
+			Text: text, Note: "the machine by itself: " + w.Machine, Kfuncs: w.kfuncs(), Engines: InFact,
 		})
 	}
 	return out
+}
+
+// kfuncs are those that the program has to do with beside alloc and insert, by its name.
+func (w *Word) kfuncs() []string {
+	for _, k := range []struct{ part, name string }{
+		{"set_timeout", "bpf_ct_set_timeout"}, {"change_timeout", "bpf_ct_change_timeout"}, {"set_status", "bpf_ct_set_status"},
+		{"change_status", "bpf_ct_change_status"}, {"insert", "bpf_ct_insert_entry"}, {"release", "bpf_ct_release"},
+		{"alloc", "bpf_skb_ct_alloc"}, {"xdp_kfunc", "bpf_xdp_ct_lookup"}, {"lost", "bpf_skb_ct_alloc"}, {"write", "bpf_ct_insert_entry"},
+	} {
+		if strings.Contains(w.Program, k.part) {
+			return []string{k.name}
+		}
+	}
+	return []string{"bpf_skb_ct_lookup"}
 }
