@@ -11,9 +11,17 @@
  *                and opens port forwards
  *
  * IPv4 and IPv6, TCP and UDP, ICMP errors about either (outer and quoted
- * packet translated), hairpin: an inside host reaches a forwarded port by the
- * pool's address. The table of connections is the namespace's own, so that
- * `conntrack -L` shows every translation.
+ * packet translated, with every checksum that is there), hairpin: an inside host
+ * reaches a forwarded port by the pool's address. The table of connections is the
+ * namespace's own, so that `conntrack -L` shows every translation; the mark of an
+ * entry is the gateway's.
+ *
+ * The kernel's functions track TCP and UDP only: ICMP echo and other protocols
+ * pass as they are, for another part of the router to translate or to drop. Of a
+ * fragmented packet only the first fragment has ports, the others are dropped.
+ *
+ * No zones are used, so struct bpf_ct_opts is passed in the size that every
+ * kernel takes.
  */
 #include "bpfct_conntrack.h"
 
@@ -40,7 +48,15 @@ const volatile u32 inside_ifindex;        /* where hairpin traffic goes back to;
 const volatile u32 new_timeout_ms = 30000;    /* of an entry until the other side answers */
 const volatile u32 udp_timeout_ms = 120000;   /* of an answered UDP entry */
 const volatile u32 tcp_timeout_ms = 432000000; /* of an answered TCP entry */
-const volatile u32 close_timeout_ms = 10000;  /* of a TCP entry after FIN or RST */
+const volatile u32 close_timeout_ms = 10000;  /* of a TCP entry after FIN or RST, counted from its last packet */
+
+/* The mark of an entry that has seen FIN or RST. */
+#define MARK_CLOSING 1
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
 
 /* A port of the pool's first address that leads to an inside host. */
 struct forward_key {
@@ -378,10 +394,31 @@ static __always_inline int rewrite(struct __sk_buff *skb, const struct place *at
 }
 
 /*
+ * The checksum of a quoted TCP or UDP header covers addresses and ports. It is
+ * changed where the quote reaches that far: TCP's stands behind the 8 bytes that
+ * an error must quote.
+ */
+static __noinline int set_quoted_sum(struct __sk_buff *skb, const struct place *at, const struct flow *from,
+				     const struct flow *to)
+{
+	u32 off = sum_offset(at->inner_proto, at->inner_l4);
+	u64 flags = at->inner_proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+	__sum16 before, after;
+	s64 diff;
+
+	if (bpf_skb_load_bytes(skb, off, &before, 2))
+		return 0;
+	diff = bpf_csum_diff((__be32 *)from, sizeof(*from), (__be32 *)to, sizeof(*to), 0);
+	if (diff < 0 || bpf_l4_csum_replace(skb, off, 0, diff, flags) || bpf_skb_load_bytes(skb, off, &after, 2))
+		return -1;
+	return bpf_l4_csum_replace(skb, at->l4 + 2, before, after, 2);
+}
+
+/*
  * Translate an ICMP error. The quoted packet travelled the other way: what was
  * its destination is the flow's source. ICMP's checksum covers the quoted packet:
- * of IPv6 every change there; of IPv4 only the ports, since the quoted header's
- * own checksum makes up for its addresses.
+ * of IPv6 every change there; of IPv4 not the addresses, since the quoted header's
+ * own checksum makes up for them.
  */
 static __always_inline int rewrite_error(struct __sk_buff *skb, const struct place *at, const struct flow *outer,
 					 const struct flow *from, const struct flow *to)
@@ -397,10 +434,14 @@ static __always_inline int rewrite_error(struct __sk_buff *skb, const struct pla
 	if (set_address(skb, &quoted, &from->dst.addr, &to->dst.addr))
 		return -1;
 	if (set_port(skb, at->inner_l4 + 2, from->src.port, to->src.port, sum, 0) ||
-	    set_port(skb, at->inner_l4, from->dst.port, to->dst.port, sum, 0))
+	    set_port(skb, at->inner_l4, from->dst.port, to->dst.port, sum, 0) ||
+	    set_quoted_sum(skb, at, from, to))
 		return -1;
-	/* The sender is the connection's end, or a router on the way, which keeps its address. */
-	if (same_address(&outer->src.addr, &from->src.addr) &&
+	/*
+	 * The sender is the connection's end, or a router on its side. Where the end
+	 * is hidden its router is, too; a router of the other side keeps its address.
+	 */
+	if (!same_address(&from->src.addr, &to->src.addr) &&
 	    set_address(skb, &addr, &outer->src.addr, &to->src.addr))
 		return -1;
 	addr.off = at->l3 + (v4 ? 16 : 24);
@@ -439,17 +480,27 @@ static __always_inline void translated(const struct nf_conn *ct, u8 dir, struct 
 	to->dst.port = ct->tuplehash[0].tuple.src.u.all;
 }
 
-/* An answer makes an entry last; the end of a TCP connection makes it go soon. */
+/*
+ * An answer makes an entry last. After FIN or RST it goes soon, but not while
+ * packets still come; a new SYN over the same ports starts it anew.
+ */
 static __always_inline void keep(struct nf_conn *ct, const struct place *at, u8 dir)
 {
-	if (at->proto == IPPROTO_TCP && at->tcp_flags & 0x05) {
-		bpf_ct_change_timeout(ct, close_timeout_ms);
+	bool tcp = at->proto == IPPROTO_TCP;
+
+	if (dir == BPFCT_DIR_REPLY && !(ct->status & IPS_SEEN_REPLY))
+		bpf_ct_change_status(ct, ct->status | IPS_SEEN_REPLY | (tcp ? IPS_ASSURED : 0));
+	if (tcp && at->tcp_flags & (TCP_FIN | TCP_RST)) {
+		ct->mark |= MARK_CLOSING;
+	} else if (tcp && dir == BPFCT_DIR_ORIGINAL && (at->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
+		ct->mark &= ~MARK_CLOSING;
+		bpf_ct_change_timeout(ct, new_timeout_ms);
 		return;
 	}
-	if (dir == BPFCT_DIR_REPLY && !(ct->status & IPS_SEEN_REPLY))
-		bpf_ct_change_status(ct, ct->status | IPS_SEEN_REPLY | (at->proto == IPPROTO_TCP ? IPS_ASSURED : 0));
-	if (ct->status & IPS_SEEN_REPLY)
-		bpf_ct_change_timeout(ct, at->proto == IPPROTO_TCP ? tcp_timeout_ms : udp_timeout_ms);
+	if (tcp && ct->mark & MARK_CLOSING)
+		bpf_ct_change_timeout(ct, close_timeout_ms);
+	else if (ct->status & IPS_SEEN_REPLY)
+		bpf_ct_change_timeout(ct, tcp ? tcp_timeout_ms : udp_timeout_ms);
 }
 
 /* Translate a packet of a known connection: an outcome, or -1 when there is none. */
@@ -466,9 +517,9 @@ static __always_inline int known(struct __sk_buff *skb, struct place *at, const 
 	struct nf_conn *ct;
 
 	if (len == sizeof(tuple.ipv4))
-		ct = bpf_skb_ct_lookup(skb, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+		ct = bpf_skb_ct_lookup(skb, &tuple, sizeof(tuple.ipv4), &opts, BPFCT_OPTS_SZ_OLD);
 	else
-		ct = bpf_skb_ct_lookup(skb, &tuple, sizeof(tuple.ipv6), &opts, sizeof(opts));
+		ct = bpf_skb_ct_lookup(skb, &tuple, sizeof(tuple.ipv6), &opts, BPFCT_OPTS_SZ_OLD);
 	if (!ct)
 		return -1;
 	translated(ct, opts.dir, to);
@@ -495,9 +546,9 @@ static __always_inline int open(struct __sk_buff *skb, struct place *at, const s
 	struct nf_conn *ct;
 
 	if (len == sizeof(tuple.ipv4))
-		new = bpf_skb_ct_alloc(skb, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+		new = bpf_skb_ct_alloc(skb, &tuple, sizeof(tuple.ipv4), &opts, BPFCT_OPTS_SZ_OLD);
 	else
-		new = bpf_skb_ct_alloc(skb, &tuple, sizeof(tuple.ipv6), &opts, sizeof(opts));
+		new = bpf_skb_ct_alloc(skb, &tuple, sizeof(tuple.ipv6), &opts, BPFCT_OPTS_SZ_OLD);
 	if (!new)
 		return EXHAUSTED;
 	if (dnat) {
@@ -522,7 +573,7 @@ static __always_inline bool forwarded(const struct place *at, const struct flow 
 	struct forward_key key = {.family = at->family, .proto = at->proto, .port = f->dst.port};
 	struct forward *fwd;
 
-	if (at->quoted || !in_pool(at->family, &f->dst.addr))
+	if (!in_pool(at->family, &f->dst.addr))
 		return false;
 	fwd = bpf_map_lookup_elem(&forwards, &key);
 	if (!fwd)
@@ -531,6 +582,12 @@ static __always_inline bool forwarded(const struct place *at, const struct flow 
 	to->port = fwd->port;
 	to->pad = 0;
 	return true;
+}
+
+/* An ICMP error, or the end of a TCP connection that nobody knows. */
+static __always_inline bool opens_nothing(const struct place *at)
+{
+	return at->quoted || (at->proto == IPPROTO_TCP && at->tcp_flags & TCP_RST);
 }
 
 static __always_inline int verdict(int outcome, bool hairpin)
@@ -568,7 +625,7 @@ int nat_egress(struct __sk_buff *skb)
 	what = known(skb, &at, &outer, &inner, &to);
 	if (what >= 0)
 		return verdict(what, hairpin);
-	if (at.quoted)
+	if (opens_nothing(&at))
 		return verdict(UNSOLICITED, false);
 	pick_pool(at.family, &outer.src.addr, &snat);
 	if (!hairpin)
@@ -596,7 +653,7 @@ int nat_ingress(struct __sk_buff *skb)
 	what = known(skb, &at, &outer, &inner, &to);
 	if (what >= 0)
 		return verdict(what, false);
-	if (!forwarded(&at, &outer, &dnat))
+	if (opens_nothing(&at) || !forwarded(&at, &outer, &dnat))
 		return verdict(UNSOLICITED, false);
 	return verdict(open(skb, &at, &outer, NULL, &dnat, &to), false);
 }
