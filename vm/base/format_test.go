@@ -58,6 +58,14 @@ func TestFormat(t *testing.T) {
 	}
 }
 
+func TestWidthHasALimit(t *testing.T) {
+	for f, want := range map[string]int{"%8388607d": 8388607, "%20000000d": 8388607, "%99999999999s": 8388607, "%4294967306d": 10, "%2147483648d": 1} {
+		if _, n, e := format(testMemory, []byte(f+"\x00"), []uint64{1}, 10); n != want || e != 0 {
+			t.Errorf("%s: %d, %v; want %d", f, n, e, want)
+		}
+	}
+}
+
 func TestFormatNeedsItsNUL(t *testing.T) {
 	if _, _, e := format(testMemory, []byte("no end"), nil, 200); e != errno.EINVAL {
 		t.Errorf("%v, want EINVAL", e)

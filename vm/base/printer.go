@@ -15,6 +15,9 @@ type printer struct {
 	pos  int // in args
 }
 
+// maxWidth is the largest width (FIELD_WIDTH_MAX).
+const maxWidth = 1<<23 - 1
+
 // spec is one conversion: %, flags, width, letter.
 type spec struct {
 	left, plus, space, zero bool
@@ -57,7 +60,7 @@ func decode(f []byte) (spec, []byte) {
 			w := int32(0)
 			for ; len(f) > 0 && isDigit(f[0]); f = f[1:] {
 				w = w*10 + int32(f[0]-'0')
-				s.width = int(w)
+				s.width = min(int(w), maxWidth)
 			}
 			return s, f
 		}
