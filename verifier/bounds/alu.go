@@ -61,6 +61,31 @@ func ALU(op Op, dst, src Scalar, width int) Scalar {
 	return dst
 }
 
+// Split reports whether dst, before it is combined bit by bit with a known number, is
+// looked at as two numbers, and which: a mask of all ones, and zero. It may be known of
+// the lower half alone (maybe_fork_scalars).
+func Split(op Op, dst, src *Scalar) (ones, zero Scalar, ok bool) {
+	if op != And && op != Or || !src.IsConst() {
+		return ones, zero, false
+	}
+	switch {
+	case dst.SMin == -1 && dst.SMax == 0:
+		return Const(math.MaxUint64), Const(0), true
+	case dst.S32Min == -1 && dst.S32Max == 0:
+		ones, zero = *dst, *dst
+		ones.setLow(math.MaxUint32)
+		zero.setLow(0)
+		return ones, zero, true
+	}
+	return ones, zero, false
+}
+
+// setLow makes the lower half v.
+func (s *Scalar) setLow(v uint32) {
+	s.Var = s.Var.WithSubreg(TnumConst(uint64(v)))
+	s.S32Min, s.S32Max, s.U32Min, s.U32Max = int32(v), int32(v), v, v
+}
+
 // Computable reports whether something can be said of the result of dst op src: of a
 // shift only for a known distance inside the width.
 func Computable(op Op, src *Scalar, width int) bool {

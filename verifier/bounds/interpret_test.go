@@ -99,6 +99,11 @@ func (m *machine) alu(in link.Raw, dst *bounds.Scalar, src bounds.Scalar, width 
 			dst.Zext()
 		}
 	default:
+		if ones, zero, ok := bounds.Split(aluOps[in.Op>>4], dst, &src); ok {
+			*dst = zero
+			m.other[m.pc-1] = m.regs
+			*dst = ones
+		}
 		*dst = bounds.ALU(aluOps[in.Op>>4], *dst, src, width)
 	}
 }

@@ -118,21 +118,20 @@ func (a Tnum) Xor(b Tnum) Tnum {
 	return Tnum{(a.Value ^ b.Value) &^ unknown, unknown}
 }
 
-// Mul is a * b: long multiplication in which each unknown bit of a adds what b may
-// be, shifted, or nothing.
+// Mul is a * b: long multiplication, in which the sum is what it may be with b
+// shifted, and where a's bit is unknown also without.
 func (a Tnum) Mul(b Tnum) Tnum {
-	known := a.Value * b.Value
 	sum := TnumConst(0)
 	for a.Value != 0 || a.Mask != 0 {
 		switch {
 		case a.Value&1 != 0:
-			sum = sum.Add(Tnum{0, b.Mask})
+			sum = sum.Add(b)
 		case a.Mask&1 != 0:
-			sum = sum.Add(Tnum{0, b.Value | b.Mask})
+			sum = sum.Union(sum.Add(b))
 		}
 		a, b = a.Rsh(1), b.Lsh(1)
 	}
-	return TnumConst(known).Add(sum)
+	return sum
 }
 
 // Intersect knows what either of a and b knows; they must not contradict each other.

@@ -37,7 +37,7 @@ func Load(typ ebpf.ProgramType, insns []link.Raw, level uint32) (log string, err
 	license := []byte("GPL\x00")
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	for size := 1 << 20; ; size *= 4 {
+	for size := 1 << 20; ; {
 		buf := make([]byte, size)
 		pin.Pin(&code[0])
 		pin.Pin(&license[0])
@@ -53,7 +53,11 @@ func Load(typ ebpf.ProgramType, insns []link.Raw, level uint32) (log string, err
 		} else {
 			err = no
 		}
-		if errors.Is(err, unix.ENOSPC) && size < maxLog {
+		switch {
+		case errors.Is(err, unix.ENOSPC) && size < maxLog:
+			err, size = nil, size*4
+			continue
+		case errors.Is(err, unix.EAGAIN): // a signal came
 			err = nil
 			continue
 		}
