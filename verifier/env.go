@@ -37,17 +37,31 @@ type env struct {
 	insn      int       // the instruction that is looked at
 	prevInsn  int       // the one before
 	touched   state.Touched
-	histOpen  bool // the newest entry of the history belongs to this instruction
+	fresh     bool       // the state is another one than the last instruction left: show it
+	lastLine  *link.Line // that the log has last
+	histOpen  bool       // the newest entry of the history belongs to this instruction
 	nextID    uint32
 	processed int
 	jumps     int // jump instructions processed
 
 	// Pruning.
-	explored             map[int][]*explored
+	explored             [][]*explored // by a hash of instruction and call site
+	scc                  map[sccChain]*sccVisit
+	backedges            int
+	ids                  *state.IDs
+	live                 *cfg.LiveStack
+	bt                   backtrack
 	prevJumps, prevInsns int // their counts when a state was last kept
 	states, peakStates   int
+	maxStates            int // kept at one place
 	liveStates           int
 	stateBytes           int64
+
+	// Before the walk.
+	flow        []cfg.Insn
+	subs        []cfg.Subprog
+	exceptionAt int // where the exception callback begins, 0 for none
+	kfuncs      map[btf.TypeID]bool
 
 	aux      []aux
 	subprogs []subprogInfo
@@ -134,7 +148,7 @@ func newEnv(obj *link.Object, p *link.Program, opts Options) (*env, error) {
 	}
 	return &env{
 		obj: obj, prog: p, prof: obj.Profile, opts: opts, slots: slots, maps: make(map[string]*state.Map),
-		log: log{level: opts.Log}, explored: make(map[int][]*explored), sections: make(map[string][]byte),
+		log: log{level: opts.Log}, explored: make([][]*explored, len(slots)), sections: make(map[string][]byte),
 		records: make(map[btf.Type]*record.Record), gpl: gplCompatible(p.License), aux: make([]aux, len(slots)),
 	}, nil
 }
@@ -172,8 +186,9 @@ func (e *env) run() error {
 		e.checkInsns,        // opcodes, reserved fields
 		e.checkFlow,         // control flow, prune points, liveness
 		e.checkAttach,       // program and attach type
-		e.walkGlobals,
+		e.logLiveRegs,
 		e.walkMain,
+		e.walkGlobals,
 		e.checkStackDepth,
 	} {
 		e.insn = -1
@@ -191,7 +206,7 @@ func (e *env) summary() {
 	}
 	if e.opts.Log != LogError {
 		e.log.stats("processed %d insns (limit %d) max_states_per_insn %d total_states %d peak_states %d mark_read %d",
-			e.processed, e.prof.Limits.Processed, 0, e.states, e.peakStates, 0)
+			e.processed, e.prof.Limits.Processed, e.maxStates, e.states, e.peakStates, 0)
 	}
 }
 

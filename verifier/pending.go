@@ -14,25 +14,10 @@ import (
 func (e *env) pending(what string) error { return e.reject(errno.ENOSYS, "%s", what) }
 
 func (e *env) checkKfuncCall(s *slot) error { return e.pending("checkKfuncCall") }
-func (e *env) checkSubprogs() error         { return e.pending("checkSubprogs") }
 func (e *env) resolveImmediates() error     { return e.pending("resolveImmediates") }
-func (e *env) checkInsns() error            { return e.pending("checkInsns") }
-func (e *env) checkFlow() error             { return e.pending("checkFlow") }
 func (e *env) checkAttach() error           { return e.pending("checkAttach") }
-func (e *env) walkGlobals() error           { return e.pending("walkGlobals") }
-func (e *env) walkMain() error              { return e.pending("walkMain") }
-func (e *env) checkStackDepth() error       { return e.pending("checkStackDepth") }
 
-// markPrecise notes that the exact value of register n mattered (mark_chain_precision).
-func (e *env) markPrecise(n int) error { return nil }
-
-// propagatePrecision notes that what mattered in old's walk matters on the way here.
-func (e *env) propagatePrecision(old *state.State) error { return nil }
-
-func (e *env) newLine(insn int) string                   { return "" }
-func (e *env) callText(s *slot) string                   { return "" }
 func (e *env) allowedUnderLock(s *slot) bool             { return false }
-func (e *env) noteStackDepth(f *state.Frame, n int)      {}
 func (e *env) destroyDynptr(f *state.Frame, i int) error { return nil }
 
 var _ = errno.ENOSYS
@@ -55,7 +40,6 @@ func (e *env) processTimer(c *call, regno uint8, r *state.Reg) error {
 }
 func (e *env) processKptr(c *call, regno uint8, r *state.Reg) error { return e.pending("processKptr") }
 func (e *env) checkConstStr(regno uint8, r *state.Reg) error        { return e.pending("checkConstStr") }
-func (e *env) markPreciseSlot(frame, slot int) error                { return nil }
 func (e *env) isProgramType(t btf.Type) bool                        { return false }
 func (e *env) matchKptr(f *record.Field, r *state.Reg, regno uint8) error {
 	return e.pending("matchKptr")

@@ -40,30 +40,38 @@ func (e *env) pop() bool {
 		e.log.reset(p.logPos)
 	}
 	e.cur, e.insn, e.prevInsn = p.st, p.insn, p.prevInsn
+	e.live.Forget()
 	return true
 }
 
 // endPath takes the path that ends here off the counts of the states that it came
 // from (update_branch_counts).
-func (e *env) endPath() {
+func (e *env) endPath() error {
+	e.live.Update(e.cur)
 	for st := e.cur; st != nil; st = st.Parent {
 		if st.Branches--; st.Branches > 0 {
 			break
 		}
+		if err := e.leaveSCC(st); err != nil {
+			return err
+		}
+		e.released(st)
 	}
+	return nil
 }
 
 // walk explores all paths from the current state on (do_check). e.insn is where it
 // stands.
 func (e *env) walk() error {
-	fresh := false // the state was popped and is to be shown
+	e.fresh = false
+	e.live.Forget()
 	prev := -1
 	for {
 		e.prevInsn = prev
-		err := e.look(&fresh)
+		err := e.look()
 		if err == nil {
 			prev = e.insn
-			err = e.step()
+			err = e.stepNoted()
 		}
 		switch {
 		case err == nil:
@@ -72,18 +80,38 @@ func (e *env) walk() error {
 			return err
 		}
 		e.touched = state.All
-		e.endPath()
+		if err := e.endPath(); err != nil {
+			return err
+		}
 		if !e.pop() {
 			return nil
 		}
 		prev = e.prevInsn
-		fresh = true
+		e.fresh = true
 	}
+}
+
+// stepNoted does the instruction, and notes the stack slots that it reads and writes.
+func (e *env) stepNoted() error {
+	st := e.cur
+	depth := len(st.Frames)
+	e.live.Begin(e.insn)
+	err := e.step()
+	if err != nil && err != errPathEnd {
+		return err
+	}
+	if len(st.Frames) != depth {
+		e.live.Forget() // another function: the slots of the call are those of the whole
+		return err
+	}
+	e.live.Commit(st)
+	return err
 }
 
 // look prepares the instruction at e.insn: it counts, prunes and logs. The error is
 // errPathEnd for a state that was seen before.
-func (e *env) look(fresh *bool) error {
+func (e *env) look() error {
+	e.histOpen = false
 	if e.insn < 0 || e.insn >= len(e.slots) || e.slots[e.insn].isSecond() {
 		return e.reject(errno.EFAULT, "invalid insn idx %d insn_cnt %d", e.insn, len(e.slots))
 	}
@@ -97,7 +125,7 @@ func (e *env) look(fresh *bool) error {
 			return err
 		}
 		if seen {
-			if *fresh {
+			if e.fresh {
 				e.log.printf("\nfrom %d to %d: safe\n", e.prevInsn, e.insn)
 			} else {
 				e.log.printf("%d: safe\n", e.insn)
@@ -109,7 +137,7 @@ func (e *env) look(fresh *bool) error {
 		e.pushHistory(state.Jump{Insn: e.insn, Prev: e.prevInsn})
 	}
 	if e.log.enabled() {
-		e.logInsn(fresh)
+		e.logInsn()
 	} else {
 		e.touched = state.Touched{}
 	}
@@ -118,12 +146,12 @@ func (e *env) look(fresh *bool) error {
 }
 
 // logInsn writes the state that the last instruction left, and the instruction.
-func (e *env) logInsn(fresh *bool) {
-	if e.log.verbose() && *fresh {
+func (e *env) logInsn() {
+	if e.log.verbose() && e.fresh {
 		e.log.printf("\nfrom %d to %d:%s\n", e.prevInsn, e.insn, e.cur.Text(len(e.cur.Frames)-1, state.All))
 		e.touched = state.Touched{}
+		e.fresh = false
 	}
-	*fresh = false
 	if e.touched.Any() {
 		e.logState()
 	}
@@ -168,7 +196,6 @@ func (e *env) pushHistory(j state.Jump) {
 
 // step does the instruction at e.insn and moves on, e.insn then being the next one.
 func (e *env) step() error {
-	defer func() { e.histOpen = false }()
 	s := &e.slots[e.insn]
 	switch asm.Class(s.class()) {
 	case asm.ALUClass, asm.ALU64Class:

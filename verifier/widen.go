@@ -1,12 +1,16 @@
 package verifier
 
-import "github.com/bpfct/bpfct/verifier/state"
+import (
+	"slices"
+
+	"github.com/bpfct/bpfct/verifier/state"
+)
 
 // prevEntry is the state kept at an instruction on the current path: the last round
 // of a loop that comes by there (find_prev_entry).
 func (e *env) prevEntry(insn int) *state.State {
-	for _, x := range e.explored[insn] {
-		if x.st.Branches > 0 && sameCalls(x.st, e.cur) {
+	for _, x := range slices.Backward(e.kept(insn)) {
+		if x.st.Branches > 0 && x.st.Insn == insn && sameCalls(x.st, e.cur) {
 			return x.st
 		}
 	}

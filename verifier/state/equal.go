@@ -22,8 +22,8 @@ type IDs struct {
 	next  uint32
 }
 
-// NewIDs returns an empty pairing; fresh is an ID that neither state uses yet.
-func NewIDs(fresh uint32) *IDs { return &IDs{next: fresh} }
+// Reset forgets all pairs; fresh is an ID that neither state uses yet.
+func (m *IDs) Reset(fresh uint32) { m.pairs, m.next = m.pairs[:0], fresh }
 
 // match reports whether old may stand for cur, and remembers it.
 func (m *IDs) match(old, cur uint32) bool {
@@ -58,20 +58,28 @@ func (m *IDs) matchScalars(old, cur uint32) bool {
 	return m.match(fresh(old), fresh(cur))
 }
 
-// regsExact compares everything but IDs, which must pair.
+// sameValue compares everything but IDs, the frame, where a register was defined, and
+// whether it mattered.
+func sameValue(a, b *Reg) bool {
+	return sameKind(a, b) && a.Scalar == b.Scalar && a.Range == b.Range
+}
+
+// regsExact is sameValue with IDs that pair.
 func (m *IDs) regsExact(old, cur *Reg) bool {
-	a, b := *old, *cur
-	a.ID, b.ID, a.RefObjID, b.RefObjID = 0, 0, 0, 0
-	// Where a register was defined, and whether it mattered, are not part of its value.
-	a.SubregDef, b.SubregDef, a.Precise, b.Precise = 0, 0, false, false
-	return a == b && m.match(old.ID, cur.ID) && m.match(old.RefObjID, cur.RefObjID)
+	return sameValue(old, cur) && m.match(old.ID, cur.ID) && m.match(old.RefObjID, cur.RefObjID)
+}
+
+// SameReg reports whether two registers are the same, IDs included.
+func SameReg(a, b *Reg) bool {
+	return a.ID == b.ID && a.RefObjID == b.RefObjID && sameValue(a, b)
 }
 
 // sameKind compares what is not a number or an ID.
 func sameKind(old, cur *Reg) bool {
-	return old.Type == cur.Type && old.Off == cur.Off && old.Range == cur.Range && old.MemSize == cur.MemSize &&
+	return old.Type == cur.Type && old.Off == cur.Off && old.MemSize == cur.MemSize &&
 		old.Map == cur.Map && old.MapUID == cur.MapUID && old.BTF == cur.BTF && old.Subprog == cur.Subprog &&
-		old.DynptrID == cur.DynptrID
+		old.Dynptr == cur.Dynptr && old.First == cur.First && old.DynptrID == cur.DynptrID &&
+		old.Iter == cur.Iter && old.IterDepth == cur.IterDepth && old.IRQ == cur.IRQ
 }
 
 // RegSafe reports whether a register that was safe as old is safe as cur
@@ -99,7 +107,7 @@ func (m *IDs) RegSafe(old, cur *Reg, how Exactness) bool {
 	case PtrToMapKey, PtrToMapValue, PtrToMem, PtrToBuf, PtrToTPBuffer:
 		return sameKind(old, cur) && inside() && m.match(old.ID, cur.ID) && m.match(old.RefObjID, cur.RefObjID)
 	case PtrToPacket, PtrToPacketMeta:
-		if old.Range > cur.Range || old.Off != cur.Off || old.ID != 0 && !m.match(old.ID, cur.ID) {
+		if old.Range > cur.Range || old.Off != cur.Off || !m.match(old.ID, cur.ID) {
 			return false
 		}
 		return inside()
@@ -111,79 +119,69 @@ func (m *IDs) RegSafe(old, cur *Reg, how Exactness) bool {
 	return m.regsExact(old, cur)
 }
 
-// miscScalar is a number of which nothing is known, as a slot of SlotMisc bytes holds
-// it.
-func miscScalar() *Reg {
-	r := new(Reg)
+// unknown is a number of which nothing is known, as bytes hold it that were written
+// with something.
+var unknown = func() (r Reg) {
 	r.MarkUnknown()
 	return r
-}
+}()
 
 // asScalar is the number in a slot for a comparison: a spilled one, or an unknown one
-// for bytes that hold some number.
+// for bytes that hold some number or nothing. nil for anything else.
 func (s *Slot) asScalar() *Reg {
 	if s.IsSpilledFully() && s.Spilled.Type == ScalarValue {
 		return &s.Spilled
 	}
 	for _, t := range s.Bytes {
-		if t != SlotMisc {
+		if t != SlotMisc && t != SlotInvalid {
 			return nil
 		}
 	}
-	return miscScalar()
+	return &unknown
 }
 
-// stackSafe compares stacks byte by byte (stacksafe). live tells which slots some
-// later instruction reads.
-func (m *IDs) stackSafe(old, cur *Frame, how Exactness, live func(slot int) bool) bool {
+// stackSafe compares stacks byte by byte (stacksafe). Slots that cur has beyond those
+// of old do not matter: old was safe without them.
+func (m *IDs) stackSafe(old, cur *Frame, how Exactness) bool {
 	for i := range old.Stack {
-		so := &old.Stack[i]
-		if live != nil && how != Exact && !live(i) {
-			continue
-		}
-		var sc *Slot
+		so, sc := &old.Stack[i], &empty
 		if i < len(cur.Stack) {
 			sc = &cur.Stack[i]
-		} else {
-			sc = &Slot{}
+		} else if how == Exact {
+			return false
 		}
-		if how == Exact {
-			if so.Bytes != sc.Bytes {
-				return false
-			}
+		if how == Exact && so.Bytes != sc.Bytes {
+			return false
 		}
-		if so.Bytes == ([RegSize]SlotType{}) {
-			continue
-		}
-		// An unknown number and bytes of no known content are the same.
-		if ro, rc := so.asScalar(), sc.asScalar(); ro != nil && rc != nil && how != Exact {
-			if !m.RegSafe(ro, rc, how) {
-				return false
-			}
-			continue
-		}
-		if !m.slotSafe(so, sc, how) {
+		if !m.slotSafe(so, sc, how, i >= len(cur.Stack)) {
 			return false
 		}
 	}
 	return true
 }
 
-// slotSafe compares one slot that old's path has written.
-func (m *IDs) slotSafe(so, sc *Slot, how Exactness) bool {
+var empty Slot
+
+// slotSafe compares one slot of old. missing says that cur's stack ends before.
+func (m *IDs) slotSafe(so, sc *Slot, how Exactness, missing bool) bool {
 	for j := range so.Bytes {
 		bo, bc := so.Bytes[j], sc.Bytes[j]
-		if bo == SlotInvalid || bo == bc {
+		// What was never written may be read, and is like some number then.
+		if bo == SlotInvalid || bo == SlotMisc {
 			continue
 		}
-		// Some number was good enough there, so zero is here; a number whose bytes were
-		// not looked at one by one may be a part of a register as well.
-		if bo == SlotMisc && (bc == SlotZero || bc == SlotSpill && sc.Spilled.Type == ScalarValue) {
-			continue
+		if missing {
+			return false
 		}
-		return false
+		// An unknown number and bytes of no known content are the same.
+		if ro, rc := so.asScalar(), sc.asScalar(); ro != nil && rc != nil {
+			return m.RegSafe(ro, rc, how)
+		}
+		if bo != bc {
+			return false
+		}
 	}
-	if !so.IsSpilled() && !so.IsSpecial() {
+	if so.Bytes[RegSize-1] == SlotInvalid || so.Bytes[RegSize-1] == SlotMisc || !so.IsSpilled() && !so.IsSpecial() {
 		return true
 	}
 	if so.IsSpilled() {
@@ -204,17 +202,10 @@ func (m *IDs) slotSafe(so, sc *Slot, how Exactness) bool {
 	}
 }
 
-// Liveness tells what of a state later instructions read. The zero value says all.
-type Liveness struct {
-	// Regs are the live registers of the frame that stands at an instruction.
-	Regs func(insn int) uint16
-	// Slot reports whether a slot of frame n of the state is live.
-	Slot func(s *State, n, slot int) bool
-}
-
 // Equal reports whether cur needs no walk because old, which was walked, covers it
-// (states_equal). ids must be fresh.
-func Equal(old, cur *State, how Exactness, ids *IDs, live Liveness) bool {
+// (states_equal). ids must be fresh; live has for each instruction the registers that
+// it or later ones read.
+func Equal(old, cur *State, how Exactness, ids *IDs, live []uint16) bool {
 	if len(old.Frames) != len(cur.Frames) {
 		return false
 	}
@@ -227,38 +218,23 @@ func Equal(old, cur *State, how Exactness, ids *IDs, live Liveness) bool {
 	}
 	for i := range old.Frames {
 		fo, fc := old.Frames[i], cur.Frames[i]
-		if fo.Callsite != fc.Callsite {
-			return false
-		}
-		at := old.Insn
-		if i+1 < len(old.Frames) {
-			at = old.Frames[i+1].Callsite
-		}
-		if !ids.framesEqual(old, i, at, fo, fc, how, live) {
+		if fo.Callsite != fc.Callsite || !ids.framesEqual(fo, fc, how, live[old.InsnOf(i)]) {
 			return false
 		}
 	}
 	return true
 }
 
-func (m *IDs) framesEqual(old *State, n, at int, fo, fc *Frame, how Exactness, live Liveness) bool {
+func (m *IDs) framesEqual(fo, fc *Frame, how Exactness, live uint16) bool {
 	if fo.CallbackDepth > fc.CallbackDepth {
 		return false
 	}
-	regs := uint16(1<<numRegs - 1)
-	if live.Regs != nil && how != Exact && at >= 0 {
-		regs = live.Regs(at)
-	}
 	for i := range fo.Regs {
-		if regs&(1<<i) != 0 && !m.RegSafe(&fo.Regs[i], &fc.Regs[i], how) {
+		if live&(1<<i) != 0 && !m.RegSafe(&fo.Regs[i], &fc.Regs[i], how) {
 			return false
 		}
 	}
-	var slotLive func(int) bool
-	if live.Slot != nil {
-		slotLive = func(slot int) bool { return live.Slot(old, n, slot) }
-	}
-	return m.stackSafe(fo, fc, how, slotLive)
+	return m.stackSafe(fo, fc, how)
 }
 
 // refsSafe compares what the program holds.

@@ -107,9 +107,9 @@ type State struct {
 	Branches int
 	// CallbackUnroll and MayGoto count iterations.
 	CallbackUnroll, MayGoto uint32
-	// Loop is the first state of a loop that this one is part of, nil for none: as long
-	// as that is being walked, what is known of this one is not complete.
-	Loop *State
+	// Cleaned says that what no later instruction reads was taken out, Evicted that
+	// nothing is compared with the state any more.
+	Cleaned, Evicted bool
 }
 
 // Jump is a step that was not to the next instruction, or a stack access that a
@@ -131,6 +131,15 @@ type LinkedReg struct {
 	Frame  int
 	IsReg  bool
 	Number int // register, or slot
+}
+
+// InsnOf is the instruction that frame n stands at: the call of the next frame, and
+// for the last one Insn.
+func (s *State) InsnOf(n int) int {
+	if n+1 < len(s.Frames) {
+		return s.Frames[n+1].Callsite
+	}
+	return s.Insn
 }
 
 // Cur is the frame that executes.
