@@ -1,6 +1,8 @@
 package verifier
 
 import (
+	"math"
+
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 
@@ -44,10 +46,9 @@ var (
 // addrSpaceCast is the offset of a move that turns a pointer into the arena into one
 // of the program's own address space, or back; its immediate has the two spaces.
 const (
-	addrSpaceCast  = 1
-	castFromArena  = 1
-	castToArena    = 1 << 16
-	maxLinkedDelta = 1<<31 - 1 // of two numbers that are known to differ by a constant
+	addrSpaceCast = 1
+	castFromArena = 1
+	castToArena   = 1 << 16
 )
 
 // is64 reports whether an instruction of an arithmetic class works on 64 bits.
@@ -87,17 +88,44 @@ func (e *env) checkUnary(s *slot) error {
 	if err := e.readReg(s.Dst); err != nil {
 		return err
 	}
-	known := s.Op&opMask == aluNeg && e.reg(s.Dst).Type == state.ScalarValue
-	if err := e.writeReg(s.Dst, !known); err != nil {
+	if e.reg(s.Dst).Type != state.ScalarValue {
+		return e.writeHalf(s, true)
+	}
+	if err := e.writeHalf(s, false); err != nil {
 		return err
 	}
 	r := e.reg(s.Dst)
-	if known {
-		e.compute(r, s, nil)
+	if s.Op&opMask == aluNeg {
+		r.Scalar = bounds.ALU(bounds.Neg, r.Scalar, r.Scalar, bitsOf(s))
 		r.ID, r.Off = 0, 0
+	} else {
+		reorder(s, r)
+	}
+	return nil
+}
+
+// reorder changes the order of bytes. Only to the order that they have already, of all
+// bytes, leaves the number what it is.
+func reorder(s *slot, r *state.Reg) {
+	size := int(s.Imm) / 8
+	switch {
+	case fromReg(s) || is64(s):
+		r.Swap(size)
+		r.ID = 0
+	case size < state.RegSize:
+		r.Truncate(size)
+		r.ID = 0
+	}
+	r.Sync()
+}
+
+// writeHalf is writeReg for an instruction of either arithmetic class.
+func (e *env) writeHalf(s *slot, unknown bool) error {
+	if err := e.writeReg(s.Dst, unknown); err != nil {
+		return err
 	}
 	if !is64(s) {
-		e.setSubreg(r)
+		e.setSubreg(e.reg(s.Dst))
 	}
 	return nil
 }
@@ -252,31 +280,10 @@ func (e *env) checkBinary(s *slot) error {
 			return e.reject(errno.EINVAL, "invalid shift %d", s.Imm)
 		}
 	}
-	if err := e.writeReg(s.Dst, false); err != nil {
+	if err := e.writeHalf(s, false); err != nil {
 		return err
 	}
-	if !is64(s) {
-		e.setSubreg(e.reg(s.Dst))
-	}
 	return e.arithmetic(s)
-}
-
-// usesArena reports whether the program refers to an arena.
-func (e *env) usesArena() bool {
-	for _, m := range e.maps {
-		if m.Spec != nil && m.Spec.Type == ebpf.Arena {
-			return true
-		}
-	}
-	return false
-}
-
-// bitsOf is the width that an instruction computes in.
-func bitsOf(s *slot) int {
-	if is64(s) {
-		return 64
-	}
-	return 32
 }
 
 // arithmetic computes dst op= src for any kinds of operand
@@ -319,7 +326,9 @@ func (e *env) arithmetic(s *slot) error {
 			}
 		}
 	}
-	e.compute(dst, s, src)
+	if err := e.compute(s, dst, src); err != nil {
+		return err
+	}
 	e.relink(s, dst, src)
 	return nil
 }
@@ -331,31 +340,81 @@ func (e *env) forget(r *state.Reg) {
 	r.SubregDef = def
 }
 
-// compute is arithmetic on numbers; src is nil for a negation.
-func (e *env) compute(dst *state.Reg, s *slot, src *state.Reg) {
+// compute is arithmetic on two numbers (adjust_scalar_min_max_vals).
+func (e *env) compute(s *slot, dst, src *state.Reg) error {
 	op, w := aluOps[s.Op>>4], bitsOf(s)
-	if op == bounds.Neg {
-		dst.Scalar = bounds.ALU(op, dst.Scalar, dst.Scalar, w)
-		return
-	}
 	if !bounds.Computable(op, &src.Scalar, w) {
 		e.forget(dst)
-		return
+		return nil
+	}
+	if ones, zero, ok := bounds.Split(op, &dst.Scalar, &src.Scalar); ok {
+		// What a mask leaves is one of two numbers: each is walked on its own, the
+		// instruction being looked at anew for zero.
+		other, err := e.push(e.insn, e.insn)
+		if err != nil {
+			return err
+		}
+		r := &other.Regs()[s.Dst]
+		r.Scalar = zero
+		if zero.IsConst() {
+			r.ID = 0
+		}
+		dst.Scalar = ones
 	}
 	dst.Scalar = bounds.ALU(op, dst.Scalar, src.Scalar, w)
+	return nil
 }
 
 // relink keeps the link between a number and one that a constant was added to: what
 // is learned of one then holds for the other.
 func (e *env) relink(s *slot, dst, src *state.Reg) {
-	if s.Op&opMask != aluAdd || !is64(s) || dst.ID == 0 || !src.IsConst() {
+	op := s.Op & opMask
+	delta, ok := constOf(src, bitsOf(s))
+	if op != aluAdd && op != aluSub || dst.ID == 0 || !ok {
 		dst.ID = 0
 		return
 	}
-	if dst.ID&state.AddConst != 0 || src.Var.Value > maxLinkedDelta {
+	lo := int64(math.MinInt32)
+	if op == aluSub {
+		lo++ // its opposite has no place
+	}
+	if dst.ID&state.AddConst != 0 || delta < lo || delta > math.MaxInt32 {
 		dst.ID, dst.Off = 0, 0
 		return
 	}
-	dst.ID |= state.AddConst
-	dst.Off = int32(src.Var.Value)
+	if op == aluSub {
+		delta = -delta
+	}
+	if is64(s) {
+		dst.ID |= state.AddConst64
+	} else {
+		dst.ID |= state.AddConst32
+	}
+	dst.Off = int32(delta)
+}
+
+// constOf is the number of the given width that r is known to be, as a signed one.
+func constOf(r *state.Reg, width int) (int64, bool) {
+	if width == 32 {
+		return int64(int32(r.Var.Value)), r.IsConst32()
+	}
+	return int64(r.Var.Value), r.Var.IsConst()
+}
+
+// usesArena reports whether the program refers to an arena.
+func (e *env) usesArena() bool {
+	for _, m := range e.maps {
+		if m.Spec != nil && m.Spec.Type == ebpf.Arena {
+			return true
+		}
+	}
+	return false
+}
+
+// bitsOf is the width that an instruction computes in.
+func bitsOf(s *slot) int {
+	if is64(s) {
+		return 64
+	}
+	return 32
 }

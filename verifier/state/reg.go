@@ -67,8 +67,13 @@ const (
 	IRQLock
 )
 
-// AddConst in an ID marks a scalar that is another one of the same ID plus Off.
-const AddConst uint32 = 1 << 31
+// Marks in the ID of a scalar that is another one of the same ID plus Off, a sum of 64
+// or of 32 bits.
+const (
+	AddConst64 uint32 = 1 << 31
+	AddConst32 uint32 = 1 << 30
+	AddConst          = AddConst64 | AddConst32
+)
 
 // Reg is what is known of a register, or of a register spilled to the stack. Which
 // fields mean something depends on Type; the others are zero, so that == compares.
