@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sort"
 	"strings"
@@ -122,7 +123,9 @@ func prepareMaps(spec *ebpf.CollectionSpec) []programSlot {
 		m.Pinning = ebpf.PinNone
 		if m.InnerMap != nil {
 			m.InnerMap.Pinning = ebpf.PinNone
+			roundRing(m.InnerMap)
 		}
+		roundRing(m)
 		if m.Type != ebpf.ProgramArray {
 			continue
 		}
@@ -134,6 +137,21 @@ func prepareMaps(spec *ebpf.CollectionSpec) []programSlot {
 		m.Contents = nil
 	}
 	return slots
+}
+
+// roundRing makes a ring buffer as large as the kernel wants it, as libbpf does: a
+// power of two of pages.
+func roundRing(m *ebpf.MapSpec) {
+	if m.Type != ebpf.RingBuf && m.Type != ebpf.UserRingbuf || m.MaxEntries == 0 {
+		return
+	}
+	page := uint32(os.Getpagesize())
+	for n := page; n != 0; n *= 2 {
+		if n >= m.MaxEntries {
+			m.MaxEntries = n
+			return
+		}
+	}
 }
 
 // createMaps makes the maps and variables of spec.
