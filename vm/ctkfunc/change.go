@@ -38,8 +38,7 @@ func (s *system) insert(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	init.forget()
 	conn := init.conn
 	if conn.Table().Insert(conn) != nil {
-		_ = conn.Release()
-		return 0, nil
+		return 0, nil // it is gone, and the reference with it
 	}
 	v, err := s.views.hold(c, conn, false)
 	if err != nil {
@@ -101,6 +100,9 @@ func (s *system) setNATInfo(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	b, err := c.Read("R2", args[1], 16)
 	if err != nil {
 		return 0, err
+	}
+	if manip := uint32(args[3]); manip > uint32(conntrack.ManipDst) {
+		return 0, c.Fault(vm.BadArgument, "R4", "%d is no enum nf_nat_manip_type: the kernel would corrupt its memory", manip)
 	}
 	return s.change(c, args, true, func(ct conntrack.Conn) error {
 		return ct.SetNATInfo(conntrack.Addr(b), int32(args[2]), conntrack.Manip(args[3]))

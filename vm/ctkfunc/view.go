@@ -65,34 +65,51 @@ func newLayout(prof *kernel.Profile) (*layout, error) {
 		if f.off+f.size > l.size {
 			return nil, fmt.Errorf("profile %s: nf_conn.%s lies outside the struct", prof.Name, path)
 		}
+		if f.size <= 8 && f.size&(f.size-1) != 0 {
+			return nil, fmt.Errorf("profile %s: nf_conn.%s has %d bytes", prof.Name, path, f.size)
+		}
 	}
 	return &l, nil
 }
 
-// fill writes the connection into the bytes of its view.
+// fill writes the connection into the bytes of its view, all but the mark. Programs
+// of other CPUs may read them meanwhile, as in the kernel; go:norace keeps the race
+// detector from blaming the machine for its guests.
+//
+//go:norace
 func (l *layout) fill(b []byte, s *conntrack.Snapshot) {
-	put := func(f field, v uint64) {
-		var w [8]byte
-		binary.LittleEndian.PutUint64(w[:], v)
-		copy(b[f.off:f.off+f.size], w[:])
-	}
-	put(l.use, uint64(s.Use))
-	put(l.timeout, uint64(s.Timeout))
-	put(l.zoneID, uint64(s.Zone.ID))
-	put(l.zoneFlags, uint64(s.Zone.Flags))
-	put(l.zoneDir, uint64(s.Zone.Dir))
-	put(l.status, uint64(s.Status))
-	put(l.mark, uint64(s.Mark))
-	put(l.secmark, uint64(s.SecMark))
+	put(b, l.use, uint64(s.Use))
+	put(b, l.timeout, uint64(s.Timeout))
+	put(b, l.zoneID, uint64(s.Zone.ID))
+	put(b, l.zoneFlags, uint64(s.Zone.Flags))
+	put(b, l.zoneDir, uint64(s.Zone.Dir))
+	put(b, l.status, uint64(s.Status))
+	put(b, l.secmark, uint64(s.SecMark))
 	for d := range l.tuples {
 		t, at := &s.Tuples[d], &l.tuples[d]
 		copy(b[at.src.off:at.src.off+at.src.size], t.Src[:])
 		copy(b[at.dst.off:at.dst.off+at.dst.size], t.Dst[:])
 		binary.BigEndian.PutUint16(b[at.srcPort.off:], t.SrcPort)
 		binary.BigEndian.PutUint16(b[at.dstPort.off:], t.DstPort)
-		put(at.l3num, uint64(t.Family))
-		put(at.protonum, uint64(t.Proto))
-		put(at.dir, uint64(d))
+		put(b, at.l3num, uint64(t.Family))
+		put(b, at.protonum, uint64(t.Proto))
+		put(b, at.dir, uint64(d))
+	}
+}
+
+// put writes a member in one piece.
+//
+//go:norace
+func put(b []byte, f field, v uint64) {
+	switch b = b[f.off:]; f.size {
+	case 1:
+		b[0] = byte(v)
+	case 2:
+		binary.LittleEndian.PutUint16(b, uint16(v))
+	case 4:
+		binary.LittleEndian.PutUint32(b, uint32(v))
+	case 8:
+		binary.LittleEndian.PutUint64(b, v)
 	}
 }
 
@@ -115,6 +132,11 @@ type view struct {
 	init bool
 
 	holders int // guarded by all.mu
+
+	mu sync.Mutex // held while the view is filled or its mark is written through
+	// mark is what the view and the connection had when they last agreed. A program
+	// writes to the view first, so what is in it may be newer. Guarded by mu.
+	mark uint32
 }
 
 // hold gives the program a view of conn, whose reference it takes over.
@@ -147,15 +169,36 @@ func (vs *views) hold(c *vm.CPU, conn conntrack.Conn, init bool) (*view, error) 
 
 // refresh fills the view with what the connection is now.
 func (v *view) refresh() {
-	if s, ok := v.conn.Snapshot(); ok {
-		v.all.layout.fill(v.obj.Bytes(), &s)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s, ok := v.conn.Snapshot()
+	if !ok {
+		return
+	}
+	l, b := v.all.layout, v.obj.Bytes()
+	l.fill(b, &s)
+	// A mark that a program has just written, and that is on its way to the
+	// connection, must not be overwritten by the old one.
+	if s.Mark != v.mark {
+		v.mark = s.Mark
+		put(b, l.mark, uint64(s.Mark))
 	}
 }
 
+// writeMark writes the mark through after a program wrote to the view.
 func (v *view) writeMark() {
-	mark := binary.LittleEndian.Uint32(v.obj.Bytes()[v.all.layout.mark.off:])
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.mark = v.markBytes()
 	// The connection outlives its view, so this cannot fail.
-	_ = v.conn.SetMark(mark)
+	_ = v.conn.SetMark(v.mark)
+}
+
+// markBytes is the mark in the view, which other CPUs may be writing.
+//
+//go:norace
+func (v *view) markBytes() uint32 {
+	return binary.LittleEndian.Uint32(v.obj.Bytes()[v.all.layout.mark.off:])
 }
 
 // forget takes one holder off, and reports whether it was the last one.
