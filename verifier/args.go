@@ -366,6 +366,7 @@ func (e *env) checkStackInitialized(regno uint8, off, size int, zeroAllowed bool
 	for at := lo; at < hi; at++ {
 		i, b := state.Index(at)
 		sl := &f.Stack[i]
+		e.readsSlot(f, i)
 		switch kind := sl.Bytes[b]; {
 		case kind == state.SlotMisc:
 		case kind == state.SlotZero || kind == state.SlotInvalid:

@@ -32,6 +32,7 @@ func (e *env) checkExit(exception bool) error {
 
 // returnToCaller leaves a function, or a callback (prepare_func_exit).
 func (e *env) returnToCaller() error {
+	e.live.Update(e.cur)
 	n := len(e.cur.Frames) - 1
 	callee, caller := e.cur.Frames[n], e.cur.Frames[n-1]
 	r0 := &callee.Regs[0]
@@ -66,6 +67,17 @@ func (e *env) returnToCaller() error {
 		}
 	}
 	return nil
+}
+
+// tailCallReturns is what a tail call out of a function does that succeeds: the other
+// program returns to the caller. One that fails goes on, which is walked later.
+func (e *env) tailCallReturns() error {
+	if _, err := e.push(e.insn+1, e.insn); err != nil {
+		return err
+	}
+	e.clearPacketPointers()
+	e.reg(0).MarkUnknown()
+	return e.returnToCaller()
 }
 
 // within reports whether a return value lies in its range.

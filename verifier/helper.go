@@ -87,12 +87,18 @@ func (e *env) checkHelperCall(s *slot) error {
 	if err := e.checkMapType(c); err != nil {
 		return err
 	}
-	if c.proto.Flags.Has(kernel.ChangesPacket) {
+	switch {
+	case c.id == tailCall && len(e.cur.Frames) > 1:
+		return e.tailCallReturns()
+	case c.proto.Flags.Has(kernel.ChangesPacket) && c.id != tailCall:
 		e.clearPacketPointers()
 	}
 	e.insn++
 	return nil
 }
+
+// tailCall is the number of bpf_tail_call.
+const tailCall = 12
 
 // checkSleep refuses a helper that may sleep where the program may not.
 func (e *env) checkSleep(c *call) error {

@@ -44,9 +44,9 @@ func (e *env) forgetStates() {
 type verdict uint8
 
 const (
-	different verdict = iota
-	covered           // the current state needs no walk
-	comesRound        // it closes a loop, and needs none
+	different  verdict = iota
+	covered            // the current state needs no walk
+	comesRound         // it closes a loop, and needs none
 )
 
 // seenBefore reports whether a state kept at this instruction covers the current

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/verifier/cfg"
 	"github.com/bpfct/bpfct/verifier/state"
 )
 
@@ -130,6 +131,9 @@ func (e *env) writeStack(regno uint8, r *state.Reg, off, size int, valueNo int, 
 	sl := &f.Stack[i]
 	e.touchSlot(f, i)
 	aligned := lo%state.RegSize == 0
+	if aligned && size == state.RegSize {
+		e.writesSlot(f, i)
+	}
 	switch {
 	case value != nil && aligned && value.Type == state.ScalarValue:
 		fits := width(value) <= 8*size
@@ -247,6 +251,7 @@ func (e *env) readStack(regno uint8, r *state.Reg, off, size, dst int) error {
 	i, first := state.Index(lo)
 	sl := &f.Stack[i]
 	e.touchSlot(f, i)
+	e.readsSlot(f, i)
 	if !sl.IsSpilled() {
 		for j := range size {
 			if t := sl.Bytes[(first-j+state.RegSize)%state.RegSize]; t != state.SlotMisc && t != state.SlotZero && t != state.SlotInvalid {
@@ -349,3 +354,11 @@ func (e *env) touchSlot(f *state.Frame, i int) {
 		e.touched.Slot(i)
 	}
 }
+
+// readsSlot and writesSlot note that the instruction reads a slot, or overwrites it
+// wholly: what is on the stack matters only as long as somebody reads it.
+func (e *env) readsSlot(f *state.Frame, i int) {
+	e.live.Read(e.cur, int(f.No), e.insn, cfg.SlotMask(i))
+}
+
+func (e *env) writesSlot(f *state.Frame, i int) { e.live.Write(int(f.No), cfg.SlotMask(i)) }

@@ -147,6 +147,9 @@ func (e *env) backJump(s *slot, i, next int, hist *state.Jump) (done bool, err e
 		if m := bt.regs[bt.frame]; m&argMask != 0 {
 			return true, e.confused("backtracking call unexpected regs %x", m)
 		}
+		if s.isHelperCall() && s.Imm == tailCall && next-i != 1 {
+			return false, e.enterBack() // the other program returned
+		}
 		return false, nil
 	case s.Op == opExit:
 		return true, e.backExit(next)
@@ -223,12 +226,20 @@ func (e *env) backExit(next int) error {
 	}
 	wanted := next >= 1 && e.slots[next-1].isPseudoCall() && bt.has(0)
 	bt.clear(0)
-	if bt.frame == state.MaxFrames-1 {
-		return e.confused("subprog enter from frame %d", bt.frame)
+	if err := e.enterBack(); err != nil {
+		return err
 	}
-	bt.frame++
 	if wanted {
 		bt.set(0)
 	}
+	return nil
+}
+
+// enterBack goes on in the function that was called.
+func (e *env) enterBack() error {
+	if e.bt.frame == state.MaxFrames-1 {
+		return e.confused("subprog enter from frame %d", e.bt.frame)
+	}
+	e.bt.frame++
 	return nil
 }

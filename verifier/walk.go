@@ -161,7 +161,7 @@ func (e *env) logInsn() {
 	}
 	start := e.log.pos()
 	e.log.printf("%d: %s\n", e.insn, disasm.Text(s.Raw, s.imm64, e.callText(s)))
-	e.log.insnEnd, e.log.column = e.log.pos(), e.log.pos()-start-1
+	e.log.insnEnd, e.log.column = e.log.pos(), e.log.pos()-start
 }
 
 // logState writes what the instruction changed: behind it where nothing was logged
@@ -242,7 +242,9 @@ func (e *env) stepJump(s *slot) error {
 		e.insn = s.target
 		return nil
 	case opExit:
-		return e.checkExit(false)
+		err := e.checkExit(false)
+		e.fresh = e.fresh || err == nil
+		return err
 	}
 	return e.checkCondJump(s)
 }

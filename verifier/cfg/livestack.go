@@ -299,20 +299,15 @@ func (in *instance) liveAt(frame, insn int) uint64 {
 	return 0
 }
 
-// text is the chain as the kernel's log shows it.
+// text is the chain as the kernel's log shows it: the calls, and where the function
+// begins.
 func (in *instance) text() string {
 	var b strings.Builder
 	b.WriteByte('(')
-	for i := 0; i <= in.depth; i++ {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, "%d", in.starts[i])
-		if i < in.depth {
-			fmt.Fprintf(&b, ",%d", in.calls[i])
-		}
+	for _, call := range in.calls[:in.depth] {
+		fmt.Fprintf(&b, "%d,", call)
 	}
-	b.WriteByte(')')
+	fmt.Fprintf(&b, "%d)", in.start())
 	return b.String()
 }
 
