@@ -2,12 +2,13 @@ package base
 
 import (
 	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/record"
 	"github.com/bpfct/bpfct/vm"
 )
 
 var lockFuncs = map[string]vm.Func{
 	"bpf_spin_lock":                  spinLock,
-	"bpf_spin_unlock":                unlock,
+	"bpf_spin_unlock":                spinUnlock,
 	"bpf_res_spin_lock":              resilientLock,
 	"bpf_res_spin_unlock":            resilientUnlock,
 	"bpf_res_spin_lock_irqsave":      resilientLockIRQ,
@@ -32,20 +33,35 @@ func held(c *vm.CPU, addr uint64) *vm.HeldLock {
 	return nil
 }
 
-// lockWord is the lock at addr as memory, and the object that it lies in.
-func lockWord(c *vm.CPU, addr uint64) ([]byte, *vm.Object, error) {
+// lockWord is the lock of the given kind at addr as memory, and the object that
+// it lies in.
+func lockWord(c *vm.CPU, addr uint64, kind record.Kind) ([]byte, *vm.Object, error) {
 	o, off, err := c.ObjectAt("R1", addr)
 	if err != nil {
 		return nil, nil, err
-	}
-	if addr%4 != 0 {
-		return nil, nil, c.Fault(vm.BadArgument, "R1", "lock at %#x is not aligned", addr)
 	}
 	// The program may not write a lock; what it may read it may lock.
 	if _, err := c.Read("R1", addr, 4); err != nil {
 		return nil, nil, err
 	}
+	at := off
+	if o.Stride != 0 {
+		at %= o.Stride
+	}
+	owner, ok := o.Owner.(interface{ Record() *record.Record })
+	if !ok || off%4 != 0 {
+		return nil, nil, noLock(c, o, kind, at)
+	}
+	if f := owner.Record().At(at); f == nil || f.Kind != kind {
+		return nil, nil, noLock(c, o, kind, at)
+	}
 	return o.Bytes()[off : off+4], o, nil
+}
+
+func noLock(c *vm.CPU, o *vm.Object, kind record.Kind, at uint32) error {
+	f := c.Fault(vm.BadArgument, "R1", "no %v at offset %d of %v", kind, at, o)
+	f.Object = o
+	return f
 }
 
 // spinLock takes the lock at r1. A program may hold one.
@@ -60,7 +76,7 @@ func spinLock(c *vm.CPU, args *[5]uint64) (uint64, error) {
 		f.Object = ls[0].Object
 		return 0, f
 	}
-	w, o, err := lockWord(c, args[0])
+	w, o, err := lockWord(c, args[0], record.SpinLock)
 	if err != nil {
 		return 0, err
 	}
@@ -73,8 +89,12 @@ func spinLock(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	return 0, nil
 }
 
+func spinUnlock(c *vm.CPU, args *[5]uint64) (uint64, error) {
+	return unlock(c, args, record.SpinLock)
+}
+
 // unlock gives back the lock at r1, which must be the newest that is held.
-func unlock(c *vm.CPU, args *[5]uint64) (uint64, error) {
+func unlock(c *vm.CPU, args *[5]uint64, kind record.Kind) (uint64, error) {
 	ls := c.Locks()
 	if held(c, args[0]) == nil {
 		return 0, c.Fault(vm.LockViolation, "R1", "the program does not hold this lock")
@@ -84,7 +104,7 @@ func unlock(c *vm.CPU, args *[5]uint64) (uint64, error) {
 		f.Object = newest.Object
 		return 0, f
 	}
-	w, _, err := lockWord(c, args[0])
+	w, _, err := lockWord(c, args[0], kind)
 	if err != nil {
 		return 0, err
 	}
@@ -100,7 +120,7 @@ func resilientLock(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	if held(c, args[0]) != nil {
 		return errno.EDEADLK.Neg(), nil
 	}
-	w, o, err := lockWord(c, args[0])
+	w, o, err := lockWord(c, args[0], record.ResSpinLock)
 	if err != nil {
 		return 0, err
 	}
@@ -113,7 +133,7 @@ func resilientLock(c *vm.CPU, args *[5]uint64) (uint64, error) {
 }
 
 func resilientUnlock(c *vm.CPU, args *[5]uint64) (uint64, error) {
-	r0, err := unlock(c, args)
+	r0, err := unlock(c, args, record.ResSpinLock)
 	if err == nil {
 		c.Preempt--
 	}

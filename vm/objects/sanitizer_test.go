@@ -42,6 +42,8 @@ func TestSanitizer(t *testing.T) {
 		{"lock_twice", vm.LockViolation, "R1"},
 		{"lock_two", vm.LockViolation, "R1"},
 		{"exit_locked", vm.LockViolation, ""},
+		{"lock_something_else", vm.BadArgument, "R1"},
+		{"lock_stack", vm.BadArgument, "R1"},
 		{"leave_rcu", vm.LockViolation, ""},
 		{"exit_without_preemption", vm.LockViolation, ""},
 		{"read_percpu", vm.OutOfBounds, ""},

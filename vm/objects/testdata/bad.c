@@ -212,6 +212,20 @@ LOCKS(exit_locked)
 	return 0;
 }
 
+LOCKS(lock_something_else)
+{
+	bpf_spin_lock((void *)&list_a);
+	return 0;
+}
+
+LOCKS(lock_stack)
+{
+	struct bpf_spin_lock here = {};
+
+	bpf_spin_lock(&here);
+	return 0;
+}
+
 /* Works if the lock above was given back when that program was stopped. */
 LOCKS(lock_once)
 {
