@@ -326,10 +326,16 @@ func (e *env) arithmetic(s *slot) error {
 			}
 		}
 	}
+	// A sum of 32 bits is linked only to a number that has no more.
+	linkable := is64(s) || width(dst) <= 32
 	if err := e.compute(s, dst, src); err != nil {
 		return err
 	}
-	e.relink(s, dst, src)
+	if linkable {
+		relink(s, dst, src)
+	} else {
+		dst.ID = 0
+	}
 	return nil
 }
 
@@ -367,7 +373,7 @@ func (e *env) compute(s *slot, dst, src *state.Reg) error {
 
 // relink keeps the link between a number and one that a constant was added to: what
 // is learned of one then holds for the other.
-func (e *env) relink(s *slot, dst, src *state.Reg) {
+func relink(s *slot, dst, src *state.Reg) {
 	op := s.Op & opMask
 	delta, ok := constOf(src, bitsOf(s))
 	if op != aluAdd && op != aluSub || dst.ID == 0 || !ok {

@@ -14,6 +14,27 @@ var comparisons = [16]bounds.Cmp{
 	10: bounds.LT, 11: bounds.LE, 12: bounds.SLT, 13: bounds.SLE,
 }
 
+// reservedJump names a call, exit or jump that sets a field which it must leave zero;
+// "" for all else.
+func reservedJump(s *slot) string {
+	switch s.Op {
+	case opCall:
+		kfunc := s.Src == pseudoKfuncCall
+		if s.Dst != 0 || s.Off != 0 && !kfunc || s.Src != 0 && s.Src != pseudoCall && !kfunc {
+			return "BPF_CALL"
+		}
+	case opExit:
+		if s.Dst != 0 || s.Src != 0 || s.Imm != 0 {
+			return "BPF_EXIT"
+		}
+	case opJump, opJumpLong:
+		if s.Dst != 0 || s.Src != 0 || s.Op == opJump && s.Imm != 0 || s.Op == opJumpLong && s.Off != 0 {
+			return "BPF_JA"
+		}
+	}
+	return ""
+}
+
 // jump is a conditional jump that is looked at.
 type jump struct {
 	*slot

@@ -16,6 +16,17 @@ type walked struct {
 	untyped bool
 	// member is the pointer's name.
 	member string
+	// inner is the struct within that begins at the offset, where walkStruct was to stop
+	// there.
+	inner btf.Type
+}
+
+// nameOf is a type's name as messages have it.
+func nameOf(t btf.Type) string {
+	if name := t.TypeName(); name != "" {
+		return name
+	}
+	return "(anon)"
 }
 
 // skip is t without modifiers.
@@ -31,16 +42,17 @@ func membersOf(t btf.Type) (members []btf.Member, size uint32, union, ok bool) {
 	return nil, 0, false, false
 }
 
-// walkStruct finds what the size bytes at off of a struct are (btf_struct_walk).
-func (e *env) walkStruct(t btf.Type, off, size uint32) (walked, error) {
+// walkStruct finds what the size bytes at off of a struct are (btf_struct_walk). With
+// stop it ends at a struct within that begins at off.
+func (e *env) walkStruct(t btf.Type, off, size uint32, stop bool) (walked, error) {
 	var w walked
 	t = skip(t)
 again:
 	members, total, union, ok := membersOf(t)
 	if !ok {
-		return w, e.reject(errno.EINVAL, "Type '%s' is not a struct", t.TypeName())
+		return w, e.reject(errno.EINVAL, "Type '%s' is not a struct", nameOf(t))
 	}
-	name := t.TypeName()
+	name := nameOf(t)
 	if union && len(members) != 1 {
 		w.flags |= state.Untrusted // who knows which member is the one that is used
 	}
@@ -102,6 +114,10 @@ again:
 		if mm, _, isUnion, isStruct := membersOf(mt); isStruct {
 			if isUnion && len(mm) != 1 {
 				w.flags |= state.Untrusted
+			}
+			if stop && off == at {
+				w.inner = mt
+				return w, nil
 			}
 			t, off = mt, off-at
 			goto again

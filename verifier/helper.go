@@ -68,6 +68,14 @@ func (e *env) checkHelperCall(s *slot) error {
 			return err
 		}
 	}
+	if c.id == tailCall && c.m != nil {
+		// The program that is called is known, and may be jumped to, if the index is.
+		if r := e.reg(3); r.IsConst() && r.Var.Value < uint64(c.m.Spec.MaxEntries) {
+			if err := e.markPrecise(3); err != nil {
+				return err
+			}
+		}
+	}
 	// What the helper writes is written byte by byte.
 	for i := range c.rawSize {
 		if err := e.accessMem(memOp{regno: c.rawReg, off: i, size: 1, how: write, value: noRegister}); err != nil {

@@ -12,7 +12,7 @@ import (
 const ctxReg = 6
 
 // checkLoadAbs is BPF_LD with BPF_ABS or BPF_IND: a load from the packet that ends
-// the program where it fails (check_ld_abs).
+// the function, with 0, where it fails (check_ld_abs). It moves on by itself.
 func (e *env) checkLoadAbs(s *slot) error {
 	switch e.prog.Type {
 	case ebpf.SocketFilter, ebpf.SchedCLS, ebpf.SchedACT:
@@ -45,5 +45,13 @@ func (e *env) checkLoadAbs(s *slot) error {
 	r.MarkUnknown()
 	r.SubregDef = int32(e.insn) + 1
 	e.touched.Reg(0)
+	if len(e.cur.Frames) > 1 {
+		if _, err := e.push(e.insn+1, e.insn); err != nil {
+			return err
+		}
+		e.reg(0).MarkConst(0)
+		return e.returnToCaller()
+	}
+	e.insn++
 	return nil
 }

@@ -268,6 +268,9 @@ func (e *env) checkStoreX(s *slot) error {
 	if asm.OpCode(s.Op).Mode() == asm.AtomicMode {
 		return e.checkAtomic(s)
 	}
+	if asm.OpCode(s.Op).Mode() != asm.MemMode || s.Imm != 0 {
+		return e.reject(errno.EINVAL, "BPF_STX uses reserved fields")
+	}
 	if err := e.readReg(s.Src); err != nil {
 		return err
 	}

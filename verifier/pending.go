@@ -14,8 +14,6 @@ import (
 func (e *env) pending(what string) error { return e.reject(errno.ENOSYS, "%s", what) }
 
 func (e *env) checkKfuncCall(s *slot) error { return e.pending("checkKfuncCall") }
-func (e *env) resolveImmediates() error     { return nil }
-func (e *env) checkAttach() error           { return nil }
 
 func (e *env) allowedUnderLock(s *slot) bool             { return false }
 func (e *env) destroyDynptr(f *state.Frame, i int) error { return nil }

@@ -147,7 +147,7 @@ func (e *env) checkInvariants(r *state.Reg, where string) error {
 	if what == "" {
 		return nil
 	}
-	e.log.printf("verifier bug: REG INVARIANTS VIOLATION (%s): %s u64=[%#x, %#x] s64=[%#x, %#x] u32=[%#x, %#x] s32=[%#x, %#x] var_off=(%#x, %#x)(1)\n",
+	e.log.printf("verifier bug: REG INVARIANTS VIOLATION (%s): %s u64=[%#x, %#x] s64=[%#x, %#x] u32=[%#x, %#x] s32=[%#x, %#x] var_off=(%#x, %#x)\n",
 		where, what, r.UMin, r.UMax, uint64(r.SMin), uint64(r.SMax), r.U32Min, r.U32Max, uint32(r.S32Min), uint32(r.S32Max), r.Var.Value, r.Var.Mask)
 	bits := r.Var
 	r.Scalar = bounds.Unknown()

@@ -149,7 +149,6 @@ func (e *env) look() error {
 func (e *env) logInsn() {
 	if e.log.verbose() && e.fresh {
 		e.log.printf("\nfrom %d to %d:%s\n", e.prevInsn, e.insn, e.cur.Text(len(e.cur.Frames)-1, state.All))
-		e.touched = state.Touched{}
 		e.fresh = false
 	}
 	if e.touched.Any() {
@@ -222,9 +221,7 @@ func (e *env) step() error {
 			e.insn += 2
 			return nil
 		}
-		if err := e.checkLoadAbs(s); err != nil {
-			return err
-		}
+		return e.checkLoadAbs(s)
 	case asm.JumpClass, asm.Jump32Class:
 		e.jumps++
 		return e.stepJump(s)
@@ -235,6 +232,9 @@ func (e *env) step() error {
 
 // stepJump does an instruction of the jump classes, and moves on.
 func (e *env) stepJump(s *slot) error {
+	if name := reservedJump(s); name != "" {
+		return e.reject(errno.EINVAL, "%s uses reserved fields", name)
+	}
 	switch s.Op {
 	case opCall:
 		return e.stepCall(s)

@@ -2,7 +2,9 @@ package bounds
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
+	"strconv"
 )
 
 // Tnum is a number of which some bits are known: the bits of Mask are unknown, the
@@ -171,5 +173,14 @@ func (a Tnum) WithSubreg(b Tnum) Tnum {
 	return Tnum{hi.Value | lo.Value, hi.Mask | lo.Mask}
 }
 
-// String is "(value; mask)" as in the kernel's logs: "(0x0; 0xff)".
-func (a Tnum) String() string { return fmt.Sprintf("(%#x; %#x)", a.Value, a.Mask) }
+// String is "(value; mask)" as in the kernel's logs, "(0x0; 0xff)", or the number where
+// it is known.
+func (a Tnum) String() string {
+	switch {
+	case !a.IsConst():
+		return fmt.Sprintf("(%#x; %#x)", a.Value, a.Mask)
+	case a.Value <= math.MaxUint16:
+		return strconv.FormatUint(a.Value, 10)
+	}
+	return fmt.Sprintf("%#x", a.Value)
+}
