@@ -181,9 +181,9 @@ func (e *env) verify() (*Result, error) {
 // run does the steps of a verification in the kernel's order.
 func (e *env) run() error {
 	for _, step := range []func() error{
+		e.admit,             // flags, attach type
 		e.checkSubprogs,     // functions, calls, BTF function info
-		e.resolveImmediates, // maps, kernel symbols, BTF checks of maps
-		e.checkInsns,        // opcodes, reserved fields
+		e.resolveImmediates, // opcodes, reserved fields, maps
 		e.checkFlow,         // control flow, prune points, liveness
 		e.checkAttach,       // program and attach type
 		e.logLiveRegs,

@@ -112,7 +112,7 @@ func (e *env) constant(m *state.Map, off uint32, size int, signed bool) (uint64,
 
 // sectionBytes is a data section with the variables as the object has them now.
 func (e *env) sectionBytes(m *state.Map) []byte {
-	if b, ok := e.sections[m.Name]; ok {
+	if b, ok := e.sections[m.Spec.Name]; ok {
 		return b
 	}
 	raw, ok := m.Spec.Contents[0].Value.([]byte)
@@ -122,10 +122,10 @@ func (e *env) sectionBytes(m *state.Map) []byte {
 	b := make([]byte, len(raw))
 	copy(b, raw)
 	for _, v := range e.obj.Variables {
-		if v.SectionName == m.Name && uint64(v.Offset)+uint64(len(v.Value)) <= uint64(len(b)) {
+		if v.SectionName == m.Spec.Name && uint64(v.Offset)+uint64(len(v.Value)) <= uint64(len(b)) {
 			copy(b[v.Offset:], v.Value)
 		}
 	}
-	e.sections[m.Name] = b
+	e.sections[m.Spec.Name] = b
 	return b
 }

@@ -117,9 +117,6 @@ func (e *env) admitKfunc(i int) error {
 	return nil
 }
 
-// checkInsns checks that the instructions exist (resolve_pseudo_ldimm64).
-func (e *env) checkInsns() error { return e.faulty(cfg.CheckOpcodes(e.flow)) }
-
 // checkFlow makes the graph of the control flow (check_cfg and what follows it).
 func (e *env) checkFlow() error {
 	var err error

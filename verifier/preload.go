@@ -14,10 +14,8 @@ import (
 	"github.com/bpfct/bpfct/verifier/state"
 )
 
-const (
-	maxVarOff = 1 << 29 // BPF_MAX_VAR_OFF
-	mapName   = 15      // bytes of a map's name
-)
+// mapName is how many bytes of a map's name the kernel keeps.
+const mapName = 15
 
 // resolveImmediates finds the maps that the program uses, and checks them and the
 // opcodes in the order of the program (resolve_pseudo_ldimm64).
