@@ -409,13 +409,15 @@ func (e *env) findConstKey(c *call, r *state.Reg) error {
 		c.constKey = 0
 		return nil
 	}
-	if !sl.IsSpilledScalar() || !sl.Spilled.IsConst() || b != state.RegSize-1 {
+	if !sl.IsSpilledScalar() || !sl.Spilled.IsConst() {
 		return nil
 	}
-	for j := range size {
-		if sl.Bytes[b-j] != state.SlotSpill {
-			return nil
-		}
+	spilled := 0
+	for spilled <= b && sl.Bytes[b-spilled] == state.SlotSpill {
+		spilled++
+	}
+	if spilled != size {
+		return nil
 	}
 	c.constKey = int64(uint32(sl.Spilled.Var.Value))
 	return e.markPreciseSlot(int(f.No), i)

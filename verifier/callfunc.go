@@ -34,7 +34,7 @@ func (e *env) checkFuncCall(s *slot) error {
 		last := len(e.cur.Frames) - 1
 		e.log.printf("caller:\n%s\ncallee:\n%s\n", e.cur.Text(last-1, state.All), e.cur.Text(last, state.All))
 	}
-	e.touched = state.Touched{}
+	e.touched = state.All
 	return nil
 }
 

@@ -60,7 +60,6 @@ func (e *env) returnToCaller() error {
 	}
 	e.cur.Frames[n] = nil
 	e.cur.Frames = e.cur.Frames[:n]
-	e.touched = state.Touched{}
 	if callee.InCallback {
 		if prev := e.prevEntry(e.insn); prev != nil {
 			e.widen(prev, e.cur)
