@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/bpfct/bpfct/link"
+	"github.com/bpfct/bpfct/vm"
 	"github.com/bpfct/bpfct/vm/maps"
 	"github.com/bpfct/bpfct/vm/objects"
 )
@@ -81,7 +82,7 @@ func (l *collectionLoader) load() error {
 		}
 	}
 	for _, name := range slices.Sorted(gomaps.Keys(l.obj.Programs)) {
-		prog, err := l.host.machine.Load(l.obj.Programs[name], l.mapAddr)
+		prog, err := l.host.machine.Load(l.obj.Programs[name], l.mapAddr, vm.Facts{})
 		if err != nil {
 			return err
 		}

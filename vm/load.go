@@ -21,10 +21,20 @@ func Runnable(t ebpf.ProgramType) bool {
 	return t == ebpf.SchedCLS || t == ebpf.SchedACT || t == ebpf.XDP
 }
 
+// Facts are what a verifier found out about instructions, by slot; a nil function
+// knows nothing.
+type Facts struct {
+	// Dead reports that no path leads to an instruction: whatever it does, it is not
+	// refused.
+	Dead func(slot int) bool
+	// Probe reports that an instruction loads from memory that may be gone.
+	Probe func(slot int) bool
+}
+
 // Load makes a linked program part of the machine. A call to a helper or kfunc
 // that the program's type may not make, or that the machine does not run, is
 // refused by name with a *link.Error.
-func (m *Machine) Load(lp *link.Program, maps MapAddr) (*Program, error) {
+func (m *Machine) Load(lp *link.Program, maps MapAddr, facts Facts) (*Program, error) {
 	if !Runnable(lp.Type) {
 		return nil, &link.Error{Program: lp.Name, Insn: -1, Err: fmt.Errorf(
 			"program of type %v (section %q) cannot run here: tc and xdp programs can", lp.Type, lp.SectionName)}
@@ -38,7 +48,7 @@ func (m *Machine) Load(lp *link.Program, maps MapAddr) (*Program, error) {
 		}
 		p.Subprogs = append(p.Subprogs, Subprog{Name: s.Name, Start: lp.Insns[s.Start].Slot, End: end, Func: s.Func})
 	}
-	l := loader{m: m, p: p, lp: lp, maps: maps, calls: make(map[string]*Call)}
+	l := loader{m: m, p: p, lp: lp, maps: maps, facts: facts, calls: make(map[string]*Call)}
 	var line *link.Line
 	for i := range lp.Insns {
 		in := &lp.Insns[i]
@@ -67,6 +77,7 @@ type loader struct {
 	p     *Program
 	lp    *link.Program
 	maps  MapAddr
+	facts Facts
 	calls map[string]*Call
 }
 
@@ -78,7 +89,10 @@ func (l *loader) insn(in *link.Insn) (Insn, error) {
 	if in.Target >= 0 {
 		out.Target = int32(l.lp.Insns[in.Target].Slot)
 	}
+	out.Probe = l.facts.Probe != nil && l.facts.Probe(in.Slot)
 	switch {
+	case l.facts.Dead != nil && l.facts.Dead(in.Slot):
+		return Insn{Op: opCall, Call: poisoned("the verifier found that no path leads here")}, nil
 	case in.Poison != "":
 		out.Op, out.Call = opCall, poisoned(in.Poison)
 	case in.Call != nil:

@@ -21,6 +21,9 @@ type Insn struct {
 	Target int32
 	// Call is the helper or kfunc of a call.
 	Call *Call
+	// Probe is set for a load from memory that may be gone, as the kernel marks it: it
+	// gives 0 then and does not fault.
+	Probe bool
 }
 
 // Call is a linked helper or kfunc.

@@ -262,8 +262,10 @@ func (o *op) decodeMemory(in vm.Insn, class asm.Class) error {
 		return o.decodeAtomic(in, size)
 	case class == asm.LdXClass && mode == asm.MemMode:
 		o.kind = load8 + n
+		o.probe(in)
 	case class == asm.LdXClass && mode == asm.MemSXMode && size != 8:
 		o.kind = loadS8 + n
+		o.probe(in)
 	case class == asm.StClass && mode == asm.MemMode:
 		if in.Src != 0 {
 			return errReserved
@@ -311,4 +313,11 @@ func (o *op) decodeAtomic(in vm.Insn, size uint8) error {
 	}
 	o.kind = atomicRMW
 	return nil
+}
+
+// probe marks a load that gives 0 where it cannot be made.
+func (o *op) probe(in vm.Insn) {
+	if in.Probe {
+		o.aux = 1
+	}
 }

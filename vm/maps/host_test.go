@@ -50,7 +50,7 @@ func loadHost(t tester, spec *ebpf.CollectionSpec, name string, cpus int, adjust
 			return mp.ValueAddr(ref.Offset)
 		}
 		return mp.Handle().Addr(), nil
-	})
+	}, vm.Facts{})
 	if err != nil {
 		t.Fatal(err)
 	}

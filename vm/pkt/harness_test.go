@@ -189,7 +189,7 @@ func newMachine(tb testing.TB, path string, ns *netns.Netns) *machineSide {
 	for name, lp := range obj.Programs {
 		p, err := m.Load(lp, func(ref *link.MapRef) (uint64, error) {
 			return sections[ref.Name].Addr() + uint64(ref.Offset), nil
-		})
+		}, vm.Facts{})
 		if err != nil {
 			tb.Fatal(err)
 		}
