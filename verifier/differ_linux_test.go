@@ -65,14 +65,14 @@ var noise = []*regexp.Regexp{
 	regexp.MustCompile(`(?m)^processed .*\n`),
 }
 
-var addresses = regexp.MustCompile(`(?m)(\(18\) r\d = 0x)ffff[0-9a-f]{12}\s+`)
+var addresses = regexp.MustCompile(`(?m)(\(18\) r\d = 0x)[0-9a-f]+ *(; R\d=map_|$)`)
 
 // plain is a log without what differs from run to run.
 func plain(log string) string {
 	for _, re := range noise {
 		log = re.ReplaceAllString(log, "")
 	}
-	return addresses.ReplaceAllString(log, "${1}ADDR ")
+	return addresses.ReplaceAllString(log, "${1}ADDR $2")
 }
 
 // errnoOf is the number of what the kernel answered, 0 for success.

@@ -117,6 +117,7 @@ func (e *env) newMap(name string, spec *ebpf.MapSpec) (*state.Map, error) {
 		if m.Inner, err = e.newMap(inner, spec.InnerMap); err != nil {
 			return nil, err
 		}
+		m.Inner.Name = "" // it stands for any of the maps inside
 	}
 	return m, nil
 }

@@ -30,3 +30,29 @@ func TestScalarPrograms(t *testing.T) {
 	}
 	t.Logf("%d of %d programs differ", bad, *programs)
 }
+
+// TestPointerPrograms is TestScalarPrograms for programs that use pointers.
+func TestPointerPrograms(t *testing.T) {
+	testkernel.Require(t)
+	maps := pointerMaps()
+	var fds []int
+	for _, spec := range maps {
+		m, err := ebpf.NewMap(spec)
+		if err != nil {
+			t.Fatalf("map %s: %v", spec.Name, err)
+		}
+		t.Cleanup(func() { m.Close() })
+		fds = append(fds, m.FD())
+	}
+	bad, accepted := 0, 0
+	for i := range *programs {
+		n := *seed + uint64(i)
+		insns := pointers(rand.New(rand.NewPCG(n, 2)), 20, int(n%2)*40)
+		if diff := sameVerdict(insns, ebpf.SchedCLS, maps, fds); diff != "" {
+			if bad++; bad <= 8 {
+				report(t, n, insns, diff)
+			}
+		}
+	}
+	t.Logf("%d of %d programs differ, %d accepted", bad, *programs, accepted)
+}
