@@ -81,6 +81,9 @@ func (l *linker) jump(i int, symbols map[string]int) error {
 func (l *linker) aimSlot(i, slot int) error {
 	t, ok := l.prog.Index(slot)
 	if !ok {
+		if l.opts.KeepFaulty {
+			return l.poisonJump(i, slot)
+		}
 		if slot >= 0 && slot < l.prog.Slots() {
 			return fmt.Errorf("jump into the middle of ldimm64 insn %d", slot)
 		}
@@ -105,7 +108,18 @@ func (l *linker) aim(i, t int) error {
 		return nil
 	}
 	if to != l.prog.SubprogAt(i) {
+		if l.opts.KeepFaulty {
+			return l.poisonJump(i, l.prog.Insns[t].Slot)
+		}
 		return fmt.Errorf("jump out of range from insn %d to %d", ins.Slot, l.prog.Insns[t].Slot)
 	}
+	return nil
+}
+
+// poisonJump leaves a jump that leads nowhere to whoever verifies the program.
+func (l *linker) poisonJump(i, slot int) error {
+	ins := &l.prog.Insns[i]
+	ins.Target = -1
+	ins.Poison = fmt.Sprintf("jump out of range from insn %d to %d", ins.Slot, slot)
 	return nil
 }

@@ -22,10 +22,11 @@ type Options struct {
 	// Kconfig overrides the kernel's configuration: "CONFIG_HZ" to "1000",
 	// "CONFIG_BPF" to "y", a string in double quotes. "" takes an option away.
 	Kconfig map[string]string
-	// KeepUnknownHelpers leaves a call of a helper that the profile does not
-	// have as a poisoned instruction, for a verifier that finds out whether the
-	// program ever gets there. Otherwise it is an error.
-	KeepUnknownHelpers bool
+	// KeepFaulty leaves what only a verifier refuses as poisoned instructions, for
+	// one to say so: calls of helpers that the profile does not have (which it may
+	// never get to), jumps to where no instruction of the function is, descriptors
+	// that are no maps. Otherwise these are errors.
+	KeepFaulty bool
 }
 
 // ErrBigEndian is the error for objects of the other byte order.

@@ -410,7 +410,7 @@ func TestHandWrittenPrograms(t *testing.T) {
 			t.Errorf("%s: %q does not say %q", c.name, err, c.want)
 		}
 	}
-	obj, err := Link(program(asm.Instructions{asm.BuiltinFunc(999).Call(), ret}), prof, Options{KeepUnknownHelpers: true})
+	obj, err := Link(program(asm.Instructions{asm.BuiltinFunc(999).Call(), ret}), prof, Options{KeepFaulty: true})
 	if err != nil || !strings.Contains(obj.Programs["p"].Insns[0].Poison, "unknown#999") {
 		t.Errorf("unknown helper is not kept: %v", err)
 	}

@@ -50,7 +50,7 @@ func (l *linker) helperCall(ins *Insn) error {
 	proto, ok := l.prof.Helper(int32(ins.Constant))
 	if !ok || ins.Constant != int64(int32(ins.Constant)) {
 		text := fmt.Sprintf("invalid func unknown#%d", ins.Constant)
-		if l.opts.KeepUnknownHelpers {
+		if l.opts.KeepFaulty {
 			ins.Poison, ins.Call = text, &Call{Name: "unknown"}
 			return nil
 		}
@@ -167,7 +167,12 @@ func (l *linker) mapLoad(ins *Insn) error {
 	}
 	name := ins.Reference()
 	if name == "" {
-		return fmt.Errorf("fd %d is not pointing to valid bpf_map", int32(ins.Constant))
+		text := fmt.Sprintf("fd %d is not pointing to valid bpf_map", int32(ins.Constant))
+		if l.opts.KeepFaulty {
+			ins.Poison = text
+			return nil
+		}
+		return errors.New(text)
 	}
 	spec := l.obj.Maps[name]
 	if spec == nil {

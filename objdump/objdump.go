@@ -39,7 +39,7 @@ func Write(w io.Writer, spec *ebpf.CollectionSpec, opts Options) error {
 	if err != nil {
 		return err
 	}
-	obj, err := link.Link(spec, prof, link.Options{Programs: opts.Programs, KeepUnknownHelpers: true})
+	obj, err := link.Link(spec, prof, link.Options{Programs: opts.Programs, KeepFaulty: true})
 	if err != nil {
 		return err
 	}

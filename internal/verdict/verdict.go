@@ -113,7 +113,7 @@ func Own(spec *ebpf.CollectionSpec, prof *kernel.Profile, program string, opts v
 			v = Verdict{Kind: Crashed, Line: fmt.Sprint("panic: ", r), Tail: panicSite(string(debug.Stack()))}
 		}
 	}()
-	obj, err := link.Link(spec, prof, link.Options{Programs: []string{program}, KeepUnknownHelpers: true})
+	obj, err := link.Link(spec, prof, link.Options{Programs: []string{program}, KeepFaulty: true})
 	if err != nil {
 		return Verdict{Kind: Unloadable, Line: oneLine(err)}
 	}
