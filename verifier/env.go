@@ -166,6 +166,12 @@ func (e *env) verify() (*Result, error) {
 	for i := range e.subprogs {
 		res.Stack = append(res.Stack, e.subprogs[i].stackDepth)
 	}
+	res.reached, res.probes = make([]bool, len(e.aux)), make([]bool, len(e.aux))
+	for i := range e.aux {
+		t := e.aux[i].ptr
+		res.reached[i] = e.aux[i].seen
+		res.probes[i] = t.Base() == state.PtrToBTFID && t&(state.Trusted|state.RCU) == 0 || t.Has(state.ReadOnly|state.Untrusted)
+	}
 	if refused != nil {
 		res.Err = &Error{
 			Program: e.prog.Name, Errno: refused.errno, Insn: refused.insn, Message: e.log.first(refused.message),

@@ -49,7 +49,17 @@ type Result struct {
 	Insns, States, PeakStates int
 	// Stack is the stack depth in bytes of each function.
 	Stack []int
+
+	reached, probes []bool // by slot
 }
+
+// Reached reports whether some path leads to the instruction in a slot. The kernel
+// takes the other ones out of an accepted program.
+func (r *Result) Reached(slot int) bool { return slot < len(r.reached) && r.reached[slot] }
+
+// Probes reports whether the instruction in a slot loads from a kernel object that
+// may be gone: the kernel lets such a load give 0.
+func (r *Result) Probes(slot int) bool { return slot < len(r.probes) && r.probes[slot] }
 
 // Accepted reports whether the program may be loaded.
 func (r *Result) Accepted() bool { return r.Err == nil }

@@ -1,6 +1,10 @@
 package interp
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/bpfct/bpfct/vm"
+)
 
 // Programs on several CPUs may read and write the same bytes without any order,
 // as on Linux; a word-sized access is whole. go:norace keeps the race detector
@@ -49,4 +53,11 @@ func (x *run) store(addr uint64, size uint32, v uint64) bool {
 		o.OnWrite(uint32(addr)-o.Base, size)
 	}
 	return true
+}
+
+// nothingThere reports whether a load failed for want of memory at its address: such a
+// load gives 0 where the kernel makes it with a net below. What was released is no
+// such case.
+func nothingThere(f *vm.Fault) bool {
+	return f.Kind == vm.NullDereference || f.Kind == vm.WildAddress
 }

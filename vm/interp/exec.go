@@ -646,8 +646,8 @@ func (x *run) exec(c *vm.CPU, k *code, pc int, args [5]uint64, main bool) (uint6
 		continue
 
 	fault:
-		if in.kind >= load8 && in.kind <= loadS32 && in.aux != 0 {
-			x.r[in.dst&15] = 0 // what a load finds that the kernel makes with a net below
+		if in.kind >= load8 && in.kind <= loadS32 && in.aux != 0 && nothingThere(x.fault) {
+			x.r[in.dst&15] = 0
 			pc++
 			continue
 		}
