@@ -131,5 +131,13 @@ func kernelTuple(t *live.Tuple) conntrack.Tuple {
 	return conntrack.TupleFrom(t.Proto, netip.AddrPortFrom(t.Src, t.SrcPort), netip.AddrPortFrom(t.Dst, t.DstPort))
 }
 
-// typeName is how a report names a program type.
-func typeName(t ebpf.ProgramType) string { return strings.ToLower(t.String()) }
+// typeName is how a report names a program type: as sections of C do.
+func typeName(t ebpf.ProgramType) string {
+	switch t {
+	case ebpf.SchedCLS:
+		return "tc"
+	case ebpf.SchedACT:
+		return "tc action"
+	}
+	return strings.ToLower(t.String())
+}

@@ -100,18 +100,26 @@ func WriteDifferences(w io.Writer, diffs []Difference, report *Report, color boo
 	for _, p := range report.Programs {
 		runs += len(p.Runs)
 	}
-	scope := fmt.Sprintf("%d programs, %d runs, %d maps, %d connections",
-		len(report.Programs), runs, len(report.Maps), len(report.Entries))
+	scope := strings.Join([]string{plural(len(report.Programs), "program"), plural(runs, "run"),
+		plural(len(report.Maps), "map"), plural(len(report.Entries), "connection")}, ", ")
 	if len(diffs) == 0 {
 		fmt.Fprintf(&b, "%s: %s\n", paint(color, green, "equal"), scope)
 	} else {
-		fmt.Fprintf(&b, "%s in %d places: %s\n", paint(color, red, "different"), len(diffs), scope)
+		fmt.Fprintf(&b, "%s in %s: %s\n", paint(color, red, "different"), plural(len(diffs), "place"), scope)
 	}
 	for _, d := range diffs {
 		fmt.Fprintf(&b, "%s\n  bpfct  %s\n  kernel %s\n", paint(color, bold, d.Where), orNothing(d.A), orNothing(d.B))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// plural counts things.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // maxItems is how many elements of a map, or of anything else that may be large,

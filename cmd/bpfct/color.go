@@ -9,7 +9,7 @@ import (
 
 // color reports whether w is a terminal that may be written to in colour.
 func color(w io.Writer) bool {
-	if _, no := os.LookupEnv("NO_COLOR"); no {
+	if os.Getenv("NO_COLOR") != "" {
 		return false
 	}
 	f, ok := w.(*os.File)

@@ -17,5 +17,6 @@ are built in, and shows packets, verdicts and the connections at the end.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return demo.Run(cmd.OutOrStdout(), opts) },
 	}
 	cmd.Flags().StringVar(&opts.Profile, "profile", "", "kernel to model, see bpfct profiles")
+	completeFlags(cmd)
 	return cmd
 }

@@ -27,7 +27,7 @@ something is missing diff says what.
 Exit code 0 when both agree, 1 when they differ, 2 when one side could not run.`,
 		Example: `  sudo bpfct diff nat.bpf.o --program nat_egress --packets in.pcap
   sudo bpfct diff nat.bpf.o --ignore last_seen --json`,
-		Args: cobra.ExactArgs(1),
+		Args: oneObject,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, inputErr := plan.plan(args[0])
 			if inputErr != nil && (p == nil || len(p.Packets) == 0) {
@@ -77,6 +77,7 @@ Exit code 0 when both agree, 1 when they differ, 2 when one side could not run.`
 	}
 	plan.add(cmd.Flags())
 	host.add(cmd)
+	completeFlags(cmd)
 	cmd.Flags().StringArrayVar(&ignore, "ignore", nil, "variable or map that is not compared: one that holds times, addresses or random numbers")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: the differences and both reports")
 	return cmd

@@ -16,7 +16,7 @@ func newObjdump() *cobra.Command {
 numbered as the kernel's verifier counts them, under the lines of C they come from,
 with the prototypes of helpers and kfuncs and the names of maps and functions.`,
 		Example: `  bpfct objdump nat.bpf.o --program nat_egress`,
-		Args:    cobra.ExactArgs(1),
+		Args:    oneObject,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := bpfct.LoadCollectionSpec(args[0])
 			if err != nil {
@@ -27,5 +27,6 @@ with the prototypes of helpers and kfuncs and the names of maps and functions.`,
 	}
 	cmd.Flags().StringArrayVar(&opts.Programs, "program", nil, "program to show; repeat for several (default: all)")
 	cmd.Flags().StringVar(&opts.Profile, "profile", "", "kernel to link against, see bpfct profiles")
+	completeFlags(cmd)
 	return cmd
 }

@@ -15,6 +15,14 @@ import (
 	"github.com/bpfct/bpfct/trial"
 )
 
+// oneObject checks that a subcommand has its object file and nothing else.
+func oneObject(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%s wants one object file, got %d arguments; see %s --help", cmd.Name(), len(args), cmd.CommandPath())
+	}
+	return nil
+}
+
 // planFlags are the flags that run and diff share: what to run on what.
 type planFlags struct {
 	programs, packetFiles, texts, hexes, maps, sets []string

@@ -29,7 +29,7 @@ Exit code 0, 1 when a program was stopped, 2 when it could not be run.`,
 		Example: `  bpfct run nat.bpf.o --program nat_egress --packets in.pcap --out out.pcapng --entries
   bpfct run nat.bpf.o --packet '10.0.0.1:1234 > 10.0.0.2:80 tcp S seq 1' --json
   bpfct run nat.bpf.o --set pool=203.0.113.1 --map forwards=forwards.json`,
-		Args: cobra.ExactArgs(1),
+		Args: oneObject,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, inputErr := plan.plan(args[0])
 			if inputErr != nil && (p == nil || len(p.Packets) == 0) {
@@ -58,19 +58,32 @@ Exit code 0, 1 when a program was stopped, 2 when it could not be run.`,
 				return err
 			}
 			if n := report.Faults(); n > 0 {
-				return &exitError{exitDifferent, fmt.Errorf("%d of the runs were stopped (--verbose tells more)", n)}
+				return &exitError{exitDifferent, stopped(n, verbose || asJSON)}
 			}
 			return nil
 		},
 	}
 	plan.add(cmd.Flags())
 	host.add(cmd)
+	completeFlags(cmd)
 	cmd.Flags().StringVar(&out, "out", "", "write the packets that were not dropped to a file: .pcapng, .pcap or .txt")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&entries, "entries", false, "show the connections at the end, as conntrack -L -o extended")
 	cmd.Flags().BoolVar(&maps, "maps", false, "show the elements of maps at the end")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "show the whole report of a program that was stopped")
 	return cmd
+}
+
+// stopped says how many runs the sanitizer ended.
+func stopped(n int, told bool) error {
+	text := "1 run was stopped"
+	if n > 1 {
+		text = fmt.Sprintf("%d runs were stopped", n)
+	}
+	if !told {
+		text += "; --verbose tells more"
+	}
+	return errors.New(text)
 }
 
 // show prints a report as JSON or for people.
