@@ -112,6 +112,8 @@ var facts = []Sentence{
 		Text: "A reply tuple that is the original tuple of another entry is taken, too: without a port another is searched, with one insert returns NULL.", Kfuncs: natCalls, Engines: Everywhere},
 	{Test: "TestFacts_NATSourceKeepsMapping", Source: Measured, Section: "NAT before insert",
 		Text: "A source that was mapped keeps its port towards other destinations, where the reply tuple is free.", Kfuncs: natCalls, Engines: Everywhere},
+	{Test: "TestFacts_NATMappingZones", Source: Measured, Section: "NAT before insert",
+		Text: "It does so where the zones have the same id in the original direction and either both count in exactly both directions, with one id, or neither does.", Kfuncs: natCalls, Engines: InFact},
 	{Test: "TestFacts_NATDestinationPort0", Source: Measured, Section: "NAT before insert",
 		Text: "DST port 0 keeps the port, also where the reply tuple is taken: insert then returns NULL.", Kfuncs: natCalls, Engines: Everywhere},
 	{Test: "TestFacts_NATPort16Bits", Source: Measured, Section: "NAT before insert",

@@ -232,6 +232,9 @@ func (s *sequence) opts(t *rapid.T, op *ops.Op) bool {
 		ZoneID:  s.zone, ZoneDir: s.dir,
 	}
 	size := mostly(t, 4, []uint32{s.size}, []uint32{12, 16, 0, 1, 4, 5, 7, 8, 9, 10, 11, 13, 14, 15, 17, 20, 24, 31, 32})
+	if s.zone != 0 && size != 12 && percent(t, 40) {
+		o.ZoneDir = pick[uint8](t, 0, 1, 2, 3)
+	}
 	if size != 12 && percent(t, 10) {
 		o.ZoneID = pick[uint16](t, 0, 1, 7, 65535)
 		o.ZoneDir = pick[uint8](t, 0, 1, 2, 3, 4, 5, 6, 7, 0x80, 255)

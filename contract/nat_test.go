@@ -299,3 +299,33 @@ func TestFacts_NATTwice(t *testing.T) {
 		}
 	})
 }
+
+func TestFacts_NATMappingZones(t *testing.T) {
+	claim(t, func(e *env) {
+		key := func(id uint16, dir uint8) [2]uint16 {
+			k := [2]uint16{idFor(id, dir, conntrack.Original)}
+			if dir == 0 || dir == 3 {
+				k[1] = id
+			}
+			return k
+		}
+		for _, ids := range [][2]uint16{{7, 7}, {7, 8}, {0, 7}, {7, 0}} {
+			for _, a := range zoneDirs {
+				for _, b := range zoneDirs {
+					second := with(in(1, e.alloc()), func(o *ops.Options) { o.ZoneID, o.ZoneDir = ids[1], b })
+					second.SetTuple(e.at(client, sport), e.at(3, 443))
+					r := e.good(with(e.alloc(), func(o *ops.Options) { o.ZoneID, o.ZoneDir = ids[0], a }), e.nat(src, outside, 5555),
+						do(ops.Insert, 0), second, in(1, e.nat(src, outside, 0)), ops.Op{Code: ops.Insert, Slot: 1})
+					_, to := e.ends(&r[5].View.Tuple[conntrack.Reply])
+					want := e.at(outside, sport)
+					if key(ids[0], a) == key(ids[1], b) {
+						want = e.at(outside, 5555)
+					}
+					if to != want {
+						e.Errorf("zone %d/%d, then %d/%d: seen as %v, want %v", ids[0], a, ids[1], b, to, want)
+					}
+				}
+			}
+		}
+	})
+}
