@@ -13,9 +13,9 @@ import (
 
 	"github.com/bpfct/bpfct/internal/kernellog"
 	"github.com/bpfct/bpfct/kernel"
-	"github.com/bpfct/bpfct/link"
 	"github.com/bpfct/bpfct/live"
 	"github.com/bpfct/bpfct/verifier"
+	"github.com/bpfct/bpfct/verify"
 )
 
 // Kind is what became of a program.
@@ -113,21 +113,17 @@ func Own(spec *ebpf.CollectionSpec, prof *kernel.Profile, program string, opts v
 			v = Verdict{Kind: Crashed, Line: fmt.Sprint("panic: ", r), Tail: panicSite(string(debug.Stack()))}
 		}
 	}()
-	obj, err := link.Link(spec, prof, link.Options{Programs: []string{program}, KeepFaulty: true})
+	r, err := verify.Collection(spec, verify.Options{Programs: []string{program}, Profile: prof.Name, Log: opts.Log, Verifier: opts})
 	if err != nil {
 		return Verdict{Kind: Unloadable, Line: oneLine(err)}
 	}
-	res, err := verifier.Verify(obj, program, opts)
-	if err != nil {
-		return Verdict{Kind: Unloadable, Line: oneLine(err)}
+	p := &r.Programs[0]
+	v = Verdict{Kind: Kind(p.Verdict), Errno: p.Errno, Insns: p.Insns, Line: strings.Join(strings.Fields(p.Error), " ")}
+	if p.Refusal != nil {
+		v.Line = strings.TrimSpace(p.Error)
+		v.Tail = p.Refusal.Lines[max(0, len(p.Refusal.Lines)-tail):]
 	}
-	if res.Accepted() {
-		return Verdict{Kind: Accepted, Insns: res.Insns}
-	}
-	return Verdict{
-		Kind: Rejected, Errno: res.Err.Errno.Name(), Insns: res.Insns, Line: strings.TrimSpace(res.Err.Message),
-		Tail: res.Err.Lines[max(0, len(res.Err.Lines)-tail):],
-	}
+	return v
 }
 
 // oneLine is an error without line breaks.
