@@ -141,27 +141,23 @@ func (e *env) hit(old *explored, v verdict) error {
 func (e *env) converges(old *state.State) (verdict, error) {
 	at, cur := e.insn, e.cur
 	fo, fc := old.Cur(), cur.Cur()
-	round := func() (verdict, error) {
-		if e.equal(old, cur, state.RangeWithin) {
-			return comesRound, nil
-		}
-		return different, nil
-	}
+	round := func() bool { return e.equal(old, cur, state.RangeWithin) }
 	switch {
 	case fo.InAsyncCallback && fo.AsyncEntries != fc.AsyncEntries:
 		// Another run of the callback, not another round of a loop.
 		return different, nil
 	case e.graph.IterNext(at):
-		if v, _ := round(); v == comesRound && e.iterActive(cur) {
-			return v, nil
+		if round() && e.iterActive(cur) {
+			return comesRound, nil
 		}
 		return different, nil
 	case e.graph.CallsCallback(at):
-		return round()
-	case e.graph.MayGoto(at) && old.MayGoto != cur.MayGoto:
-		if v, _ := round(); v == comesRound {
-			return v, nil
+		if round() {
+			return covered, nil
 		}
+		return different, nil
+	case e.graph.MayGoto(at) && old.MayGoto != cur.MayGoto && round():
+		return comesRound, nil
 	}
 	if maybeLooping(old, cur) && e.equal(old, cur, state.Exact) && !iterDepthsDiffer(old, cur) &&
 		old.MayGoto == cur.MayGoto && old.CallbackUnroll == cur.CallbackUnroll {

@@ -185,7 +185,7 @@ func (e *env) writeStackBytes(sl *state.Slot, first, size int, value *state.Reg,
 func scrub(sl *state.Slot) {
 	if sl.IsSpilled() || sl.IsSpecial() {
 		for j := range sl.Bytes {
-			if sl.Bytes[j] == state.SlotSpill || sl.IsSpecial() {
+			if sl.Bytes[j] != state.SlotInvalid {
 				sl.Bytes[j] = state.SlotMisc
 			}
 		}
@@ -216,12 +216,8 @@ func (e *env) writeStackVar(f *state.Frame, lo, hi int, value *state.Reg, valueN
 		if zero && sl.Bytes[b] == state.SlotZero {
 			kind, usedZero = state.SlotZero, true
 		}
-		wasSpilled := sl.IsSpilled()
 		sl.Spilled = state.Reg{}
 		sl.Bytes[b] = kind
-		if wasSpilled {
-			scrub(sl)
-		}
 	}
 	if usedZero && value != nil {
 		return e.markPrecise(valueNo)
@@ -338,6 +334,7 @@ func (e *env) readStackBytes(f *state.Frame, lo, hi, dst int) {
 	zero := true
 	for off := lo; off < hi && zero; off++ {
 		i, b := state.Index(off)
+		e.touchSlot(f, i)
 		zero = f.Stack[i].Bytes[b] == state.SlotZero
 	}
 	if zero {

@@ -29,8 +29,7 @@ func (g *Graph) sort() {
 }
 
 // findLoops numbers the strongly connected components of each function (Tarjan). An
-// instruction alone has none, unless it comes back to itself: by a jump, or because
-// what it calls calls back.
+// instruction alone has none, unless it jumps to itself.
 func (g *Graph) findLoops() {
 	const offStack = -1
 	n := len(g.insns)
@@ -62,7 +61,7 @@ func (g *Graph) findLoops() {
 			if low[w] < pre[w] {
 				continue
 			}
-			loops := stack[len(stack)-1] != w || g.CallsCallback(w)
+			loops := stack[len(stack)-1] != w
 			for _, t := range next[:cnt] {
 				loops = loops || t == w
 			}
