@@ -25,7 +25,7 @@ func Check(types *btf.Spec, kernel func(name string) (exists, destructor bool)) 
 			return err
 		}
 		s, ok := t.(*btf.Struct)
-		if !ok || !mayBeObject(s) {
+		if !ok || !IsObject(s) {
 			continue
 		}
 		rec, err := ParseObject(s, types)
@@ -49,10 +49,10 @@ func Check(types *btf.Spec, kernel func(name string) (exists, destructor bool)) 
 	return nil
 }
 
-// mayBeObject reports whether the kernel looks at a struct as the type of an
-// object: it has a member of a special type. A bpf_res_spin_lock alone does not
+// IsObject reports whether the kernel looks at a struct as the type of an object
+// with special fields: it has a member of a special type. A bpf_res_spin_lock alone does not
 // make it one.
-func mayBeObject(s *btf.Struct) bool {
+func IsObject(s *btf.Struct) bool {
 	p := parser{want: objectKinds}
 	for _, m := range s.Members {
 		if info, ok := structKinds[m.Type.TypeName()]; ok && info.kind != ResSpinLock && objectKinds.has(info.kind) {

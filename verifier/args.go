@@ -265,11 +265,18 @@ func (e *env) checkArgOffset(regno uint8, r *state.Reg, release, dynptr bool) er
 		}
 		return e.checkFixedOffset(regno, r, false)
 	}
-	switch r.Type.Base() {
+	switch r.Type {
 	case state.PtrToStack, state.PtrToPacket, state.PtrToPacketMeta, state.PtrToMapKey, state.PtrToMapValue,
-		state.PtrToMem, state.PtrToBuf, state.PtrToArena, state.ScalarValue:
+		state.PtrToBuf, state.PtrToBuf | state.ReadOnly, state.PtrToArena, state.ScalarValue,
+		state.PtrToMem | state.Ringbuf:
 		return nil
-	case state.PtrToBTFID:
+	case state.PtrToMem, state.PtrToMem | state.ReadOnly:
+		// A slice of a dynptr is of a type of its own.
+		if r.Dynptr == state.DynptrInvalid {
+			return nil
+		}
+	case state.PtrToBTFID, state.PtrToBTFID | state.Alloc, state.PtrToBTFID | state.Trusted, state.PtrToBTFID | state.RCU,
+		state.PtrToBTFID | state.Alloc | state.NonOwnRef, state.PtrToBTFID | state.Alloc | state.NonOwnRef | state.RCU:
 		return e.checkFixedOffset(regno, r, true)
 	}
 	return e.checkFixedOffset(regno, r, false)

@@ -71,9 +71,9 @@ func (e *env) accessStruct(r *state.Reg, t btf.Type, op *memOp) (walked, error) 
 func (e *env) recordOf(t btf.Type) []record.Field {
 	rec, ok := e.records[t]
 	if !ok {
-		var err error
-		if rec, err = record.Parse(t, e.prog.Types); err != nil {
-			rec = nil
+		if s, isStruct := t.(*btf.Struct); isStruct && record.IsObject(s) {
+			// An error would have kept the object's BTF from being loaded.
+			rec, _ = record.ParseObject(s, e.prog.Types)
 		}
 		e.records[t] = rec
 	}
@@ -238,11 +238,12 @@ func (e *env) isTrusted(r *state.Reg) bool {
 	if r.RefObjID != 0 {
 		return true
 	}
-	if r.Type.IsSocket() {
+	switch r.Type {
+	case state.PtrToSocket, state.PtrToSockCommon, state.PtrToTCPSock, state.ConstPtrToMap:
 		return true
 	}
 	// Objects of the program's own, and those that are explicitly so.
-	return r.Type&(state.Trusted|state.Alloc) != 0 && r.Type.Flags()&^(state.Trusted|state.Alloc|state.NonOwnRef) == 0
+	return r.Type&(state.Trusted|state.Alloc|state.NonOwnRef) != 0 && r.Type.Flags()&^(state.Trusted|state.Alloc|state.NonOwnRef) == 0
 }
 
 // isRCU reports whether r points to an object that is there as long as the RCU

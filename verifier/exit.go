@@ -24,7 +24,7 @@ func (e *env) checkExit(exception bool) error {
 	if len(e.cur.Frames) > 1 {
 		return e.returnToCaller()
 	}
-	if err := e.checkReturnCode(); err != nil {
+	if err := e.checkReturnCode(0); err != nil {
 		return err
 	}
 	return errPathEnd
@@ -47,7 +47,7 @@ func (e *env) returnToCaller() error {
 			return err
 		}
 		if !within(r0, callee.CallbackRet) {
-			return e.invalidReturn(r0, callee.CallbackRet, "At callback return")
+			return e.invalidReturn(0, callee.CallbackRet, "At callback return")
 		}
 		e.insn = callee.Callsite // which decides whether there is another round
 	} else {
@@ -88,7 +88,8 @@ func within(r *state.Reg, want state.RetRange) bool {
 }
 
 // invalidReturn says what a return value may be and is (verbose_invalid_scalar).
-func (e *env) invalidReturn(r *state.Reg, want state.RetRange, when string) error {
+func (e *env) invalidReturn(regno uint8, want state.RetRange, when string) error {
+	r := e.reg(regno)
 	var b strings.Builder
 	if r.SMin > -1<<63 {
 		b.WriteString(" smin=")
@@ -101,24 +102,24 @@ func (e *env) invalidReturn(r *state.Reg, want state.RetRange, when string) erro
 	if b.Len() == 0 {
 		b.WriteString(" unknown scalar value")
 	}
-	return e.reject(errno.EINVAL, "%s the register R0 has%s should have been in [%d, %d]", when, b.String(), want.Min, want.Max)
+	return e.reject(errno.EINVAL, "%s the register R%d has%s should have been in [%d, %d]", when, regno, b.String(), want.Min, want.Max)
 }
 
-// checkReturnCode checks what the program, or an async callback, returns
+// checkReturnCode checks what the program, or an async callback, returns in a register
 // (check_return_code).
-func (e *env) checkReturnCode() error {
+func (e *env) checkReturnCode(regno uint8) error {
 	f := e.cur.Cur()
-	if err := e.readReg(0); err != nil {
+	if err := e.readReg(regno); err != nil {
 		return err
 	}
-	r := e.reg(0)
+	r := e.reg(regno)
 	when, want := "At program exit", state.RetRange{}
 	switch {
 	case f.InAsyncCallback:
 		when, want = "At async callback return", f.CallbackRet
 	case f.Subprog != 0 && !f.InExceptionCallback:
 		if r.Type != state.ScalarValue {
-			return e.reject(errno.EINVAL, "At subprogram exit the register R%d is not a scalar value (%s)", 0, r.Type)
+			return e.reject(errno.EINVAL, "At subprogram exit the register R%d is not a scalar value (%s)", regno, r.Type)
 		}
 		return nil
 	case e.prog.Type == ebpf.CGroupSKB:
@@ -130,13 +131,13 @@ func (e *env) checkReturnCode() error {
 		return nil
 	}
 	if r.Type != state.ScalarValue {
-		return e.reject(errno.EINVAL, "%s the register R%d is not a known value (%s)", when, 0, r.Type)
+		return e.reject(errno.EINVAL, "%s the register R%d is not a known value (%s)", when, regno, r.Type)
 	}
-	if err := e.markPrecise(0); err != nil {
+	if err := e.markPrecise(int(regno)); err != nil {
 		return err
 	}
 	if !within(r, want) {
-		return e.invalidReturn(r, want, when)
+		return e.invalidReturn(regno, want, when)
 	}
 	return nil
 }

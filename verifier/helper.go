@@ -36,6 +36,9 @@ type call struct {
 	refObj  uint32
 	// dynptrID is that of the dynptr that was passed.
 	dynptrID uint32
+	// movesPacket is set for a call that may move the packet's data because of what it
+	// was passed.
+	movesPacket bool
 	// subprog is the function that was passed.
 	subprog int
 	// kptr is the field that bpf_kptr_xchg changes.
@@ -98,7 +101,7 @@ func (e *env) checkHelperCall(s *slot) error {
 	switch {
 	case c.id == tailCall && len(e.cur.Frames) > 1:
 		return e.tailCallReturns()
-	case c.proto.Flags.Has(kernel.ChangesPacket) && c.id != tailCall:
+	case (c.movesPacket || c.proto.Flags.Has(kernel.ChangesPacket)) && c.id != tailCall:
 		e.clearPacketPointers()
 	}
 	e.insn++
@@ -284,14 +287,15 @@ func (e *env) objectResult(c *call, flags state.Type) error {
 	r := e.reg(0)
 	if c.kptr != nil {
 		t := state.PtrToBTFID | flags
-		if e.isProgramType(c.kptr.Type) {
+		target, own := e.kptrTarget(c.kptr)
+		if own {
 			t |= state.Alloc
 			if c.kptr.Kind == record.KptrPercpu {
 				t |= state.Percpu
 			}
 		}
 		r.MarkPointer(t)
-		r.BTF = skip(c.kptr.Type)
+		r.BTF = target
 		return nil
 	}
 	t, err := e.prof.TypeByName(c.proto.Return.BTF)

@@ -122,7 +122,10 @@ func (e *env) clearPacketPointers() {
 
 // isPacketSlice reports whether r points into memory that a dynptr of a packet gave.
 func isPacketSlice(r *state.Reg) bool {
-	return r.Type.Base() == state.PtrToMem && (r.Dynptr == state.DynptrSkb || r.Dynptr == state.DynptrXDP)
+	if r.Type.Base() != state.PtrToMem {
+		return false
+	}
+	return r.Dynptr == state.DynptrSkb || r.Dynptr == state.DynptrXDP || r.Dynptr == state.DynptrSkbMeta
 }
 
 // hasLock reports whether values with the record have a lock.

@@ -304,12 +304,10 @@ func (e *env) checkMemArg(regno uint8, r *state.Reg, size int) error {
 	if r.IsNull() {
 		return nil
 	}
-	saved := *r
-	r.Type &^= state.MaybeNull // where it is not NULL it must be good
-	err := e.checkHelperMem(nil, regno, size, read, true)
-	if err == nil {
-		err = e.checkHelperMem(nil, regno, size, write, true)
-	}
-	r.Type = saved.Type
-	return err
+	return asNotNull(r, func() error {
+		if err := e.checkHelperMem(nil, regno, size, read, true); err != nil {
+			return err
+		}
+		return e.checkHelperMem(nil, regno, size, write, true)
+	})
 }
