@@ -61,8 +61,8 @@ func (e *env) accessStruct(r *state.Reg, t btf.Type, op *memOp) (walked, error) 
 		}
 	}
 	w, err := e.walkStruct(t, uint32(op.off), uint32(op.size), false)
-	if err == nil && r.Type.Has(state.Alloc) {
-		w = walked{} // what a program's own object holds is but a number
+	if err == nil && r.Type.Has(state.Alloc) && !w.untyped {
+		w = walked{} // a pointer to a struct in a program's own object is but a number
 	}
 	return w, err
 }

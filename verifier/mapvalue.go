@@ -3,9 +3,6 @@ package verifier
 import (
 	"encoding/binary"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/btf"
-
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/record"
 	"github.com/bpfct/bpfct/verifier/state"
@@ -92,8 +89,7 @@ func (e *env) checkMapValue(regno uint8, r *state.Reg, off, size int, zeroAllowe
 
 // constant reads a value that nobody can change any more: of .rodata.
 func (e *env) constant(m *state.Map, off uint32, size int, signed bool) (uint64, bool) {
-	_, section := m.Spec.Value.(*btf.Datasec)
-	if !section || m.Spec.Flags&mapReadOnlyProg == 0 || m.Spec.Type != ebpf.Array || len(m.Spec.Contents) != 1 {
+	if !isReadOnly(m) {
 		return 0, false
 	}
 	b := e.sectionBytes(m)

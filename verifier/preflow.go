@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -113,6 +114,10 @@ func (e *env) admitKfunc(i int) error {
 	e.kfuncs[call.ID] = true
 	if limit := e.prof.Limits.Kfuncs; limit > 0 && len(e.kfuncs) > limit {
 		return e.reject(errno.E2BIG, "too many different kernel function calls")
+	}
+	if strings.HasPrefix(call.Name, "bpf_xdp_metadata_rx_") {
+		// The driver of a device answers, and no program is bound to one here.
+		return e.reject(errno.EINVAL, "metadata kfuncs require device-bound program")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -10,11 +11,12 @@ import (
 	"github.com/bpfct/bpfct/verifier/state"
 )
 
-// isReadOnly reports whether nobody can change a map's values any more: it was frozen
-// before the program was loaded.
+// isReadOnly reports whether nobody can change a map's values any more: it is a
+// section of constants, which is frozen before the program is loaded.
 func isReadOnly(m *state.Map) bool {
 	_, section := m.Spec.Value.(*btf.Datasec)
-	return m.Spec.Flags&mapReadOnlyProg != 0 && section && len(m.Spec.Contents) == 1
+	section = section || strings.HasPrefix(m.Name, ".rodata") // string literals have no type
+	return section && m.Spec.Flags&mapReadOnlyProg != 0 && m.Spec.Type == ebpf.Array && len(m.Spec.Contents) == 1
 }
 
 // checkConstStr checks that r points to a string that is known, and ends
