@@ -60,7 +60,7 @@ var noise = []*regexp.Regexp{
 	regexp.MustCompile(`(?m)^verification time .*\n`),
 	regexp.MustCompile(`(?m)^stack depth .*\n`),
 	regexp.MustCompile(`(?m)^func#.*\n`),
-	regexp.MustCompile(`(?m)^Live regs before insn:\n( +\d+: [.0-9]{10} .*\n)*`),
+	regexp.MustCompile(`(?m)^Live regs before insn:\n( +(\d+ +)?\d+: [.0-9]{10} .*\n)*`),
 	regexp.MustCompile(`(?m)^\(\d+\) (frame|live stack).*\n`),
 	regexp.MustCompile(`(?m)^processed .*\n`),
 }
@@ -84,16 +84,23 @@ func errnoOf(err error) int {
 	return 0
 }
 
-// sameVerdict compares everything: verdict, errno and the whole log.
-func sameVerdict(insns []link.Raw, typ ebpf.ProgramType, maps []*ebpf.MapSpec, fds []int) string {
-	log, err := theirs(insns, typ, fds, 2)
-	res, oerr := ours(insns, typ, maps, verifier.LogAll)
+// sameVerdict compares everything: verdict, errno and the whole log. It reports whether
+// the kernel takes the program.
+func sameVerdict(insns []link.Raw, typ ebpf.ProgramType, maps []*ebpf.MapSpec, fds []int) (diff string, accepted bool) {
+	level := verifier.LogAll
+	log, err := theirs(insns, typ, fds, uint32(level))
+	if errors.Is(err, unix.ENOSPC) {
+		// The log is too long to be read; the reason of a refusal is not.
+		level = verifier.LogStats
+		log, err = theirs(insns, typ, fds, uint32(level))
+	}
+	res, oerr := ours(insns, typ, maps, level)
 	var unlinked *link.Error
 	if errors.As(oerr, &unlinked) {
-		return "" // not a program that a loader of ours would try
+		return "", err == nil // not a program that a loader of ours would try
 	}
 	if oerr != nil {
-		return fmt.Sprintf("ours: %v\nkernel: %v\n%s", oerr, err, log)
+		return fmt.Sprintf("ours: %v\nkernel: %v\n%s", oerr, err, log), err == nil
 	}
 	got, want := 0, errnoOf(err)
 	if res.Err != nil {
@@ -101,9 +108,9 @@ func sameVerdict(insns []link.Raw, typ ebpf.ProgramType, maps []*ebpf.MapSpec, f
 	}
 	a, b := plain(res.Log), plain(log)
 	if got == want && a == b {
-		return ""
+		return "", err == nil
 	}
-	return fmt.Sprintf("errno %d, kernel %d\n%s", got, want, firstDiff(a, b))
+	return fmt.Sprintf("errno %d, kernel %d\n%s", got, want, firstDiff(a, b)), err == nil
 }
 
 // firstDiff shows two texts from some lines before their first difference on.
