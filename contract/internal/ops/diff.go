@@ -22,7 +22,8 @@ func Diff(runs []Run, a, b *Outcome) string {
 			}
 		}
 	}
-	return DiffConns(a.Conns, b.Conns)
+	// A kernel has at least 100 jiffies a second.
+	return DiffConns(a.Conns, b.Conns, int(slack/100))
 }
 
 // span is how many jiffies passed during the runs.
@@ -74,8 +75,9 @@ func Left(r *Result) int32 {
 	return int32(r.View.Timeout - uint32(r.Before))
 }
 
-// DiffConns says how the dumps a and b differ, "" for not at all.
-func DiffConns(a, b []Conn) string {
+// DiffConns says how the dumps a and b differ, "" for not at all. The seconds that are
+// left may differ by late, and by one more for rounding.
+func DiffConns(a, b []Conn, late int) string {
 	for i := range max(len(a), len(b)) {
 		switch {
 		case i >= len(a):
@@ -84,8 +86,7 @@ func DiffConns(a, b []Conn) string {
 			return "entry: " + a[i].String() + ", nothing"
 		}
 		x, y := a[i], b[i]
-		// The kernel's seconds are rounded down, and go on.
-		if d := x.Seconds - y.Seconds; d < -1 || d > 1 {
+		if d := x.Seconds - y.Seconds; d < -1-late || d > 1+late {
 			return fmt.Sprintf("entry %v: %d and %d seconds left", &x, x.Seconds, y.Seconds)
 		}
 		x.Seconds, y.Seconds = 0, 0

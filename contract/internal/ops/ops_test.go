@@ -114,10 +114,10 @@ func TestDiff(t *testing.T) {
 	if d := Diff(runs, &Outcome{Results: [][]Result{{base}}}, &Outcome{Results: [][]Result{{late}}}); d != "" {
 		t.Error(d)
 	}
-	if d := DiffConns([]Conn{{Mark: 1}}, []Conn{{Mark: 2}}); d == "" {
+	if d := DiffConns([]Conn{{Mark: 1}}, []Conn{{Mark: 2}}, 0); d == "" {
 		t.Error("two marks are the same")
 	}
-	if d := DiffConns([]Conn{{Mark: 1}}, nil); d == "" {
+	if d := DiffConns([]Conn{{Mark: 1}}, nil, 0); d == "" {
 		t.Error("one and none are the same")
 	}
 }
