@@ -11,11 +11,12 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 
 	"github.com/bpfct/bpfct"
 	"github.com/bpfct/bpfct/kernel"
 	"github.com/bpfct/bpfct/link"
+	"github.com/bpfct/bpfct/trial"
+	"github.com/bpfct/bpfct/verifier/disasm"
 )
 
 // Options say what Write prints.
@@ -62,7 +63,7 @@ func Write(w io.Writer, spec *ebpf.CollectionSpec, opts Options) error {
 }
 
 func writeProgram(b *strings.Builder, p *link.Program, runs []string) {
-	fmt.Fprintf(b, "program %s: %v, section %q, licence %q, %d instructions\n", p.Name, p.Type, p.SectionName, p.License, p.Slots())
+	fmt.Fprintf(b, "program %s: %s, section %q, licence %q, %d instructions\n", p.Name, trial.TypeName(p.Type), p.SectionName, p.License, p.Slots())
 	writeCalls(b, "helpers", p.Helpers(), runs)
 	writeCalls(b, "kfuncs", p.Kfuncs(), runs)
 	var line *link.Line
@@ -72,7 +73,7 @@ func writeProgram(b *strings.Builder, p *link.Program, runs []string) {
 			fmt.Fprintf(b, "%s:\n", p.Subprogs[s].Name)
 			line = nil
 		}
-		if in.Line != nil && in.Line != line && (line == nil || *in.Line != *line) {
+		if in.Line != nil && (line == nil || in.Line.File != line.File || in.Line.Number != line.Number) {
 			line = in.Line
 			fmt.Fprintf(b, "  ; %v\n", line)
 		}
@@ -96,29 +97,31 @@ func writeCalls(b *strings.Builder, what string, names, runs []string) {
 	b.WriteByte('\n')
 }
 
-// text is one instruction with what it refers to.
+// text is one instruction, as the kernel's log shows it where it refers to nothing.
 func text(p *link.Program, in *link.Insn) string {
 	switch {
 	case in.Poison != "":
 		return "poisoned: " + in.Poison
 	case in.Call != nil && in.Call.Proto != nil:
-		return "call " + in.Call.Proto.String()
+		return "(85) call " + in.Call.Proto.String()
 	case in.Call != nil:
-		return "call " + in.Call.Name
+		return "(85) call " + in.Call.Name
 	case in.Ref != nil && in.Ref.Value:
-		return fmt.Sprintf("r%d = &%s[%d]", in.Dst, in.Ref.Name, in.Ref.Offset)
+		return fmt.Sprintf("(18) r%d = &%s[%d]", in.Dst, in.Ref.Name, in.Ref.Offset)
 	case in.Ref != nil:
-		return fmt.Sprintf("r%d = map %s", in.Dst, in.Ref.Name)
+		return fmt.Sprintf("(18) r%d = map %s", in.Dst, in.Ref.Name)
 	case in.Ksym != nil:
-		return fmt.Sprintf("r%d = &%s (kernel symbol)", in.Dst, in.Ksym.Name)
+		return fmt.Sprintf("(18) r%d = &%s (kernel symbol)", in.Dst, in.Ksym.Name)
 	case in.IsFunctionCall():
-		return "call " + function(p, in.Target)
+		return "(85) call " + function(p, in.Target)
 	case in.IsLoadOfFunctionPointer():
-		return fmt.Sprintf("r%d = &%s", in.Dst, function(p, in.Target))
+		return fmt.Sprintf("(18) r%d = &%s", in.Dst, function(p, in.Target))
 	}
-	ins := in.Instruction
-	ins.Metadata = asm.Metadata{}
-	s := fmt.Sprint(ins)
+	raw, err := link.Encode(&in.Instruction)
+	if err != nil {
+		return err.Error()
+	}
+	s := disasm.Text(raw, uint64(in.Constant), "")
 	if in.Target >= 0 {
 		s += fmt.Sprintf(" -> %d", p.Insns[in.Target].Slot)
 	}

@@ -131,8 +131,8 @@ func kernelTuple(t *live.Tuple) conntrack.Tuple {
 	return conntrack.TupleFrom(t.Proto, netip.AddrPortFrom(t.Src, t.SrcPort), netip.AddrPortFrom(t.Dst, t.DstPort))
 }
 
-// typeName is how a report names a program type: as sections of C do.
-func typeName(t ebpf.ProgramType) string {
+// TypeName is how a report names a program type: as sections of C do.
+func TypeName(t ebpf.ProgramType) string {
 	switch t {
 	case ebpf.SchedCLS:
 		return "tc"

@@ -131,7 +131,7 @@ func (r *Report) WriteText(w io.Writer, opts TextOptions) error {
 	var b strings.Builder
 	for i := range r.Programs {
 		p := &r.Programs[i]
-		fmt.Fprintf(&b, "program %s (%s)\n", paint(opts.Color, bold, p.Program), typeName(p.Type))
+		fmt.Fprintf(&b, "program %s (%s)\n", paint(opts.Color, bold, p.Program), TypeName(p.Type))
 		for j := range p.Runs {
 			writeRun(&b, p.Type, j+1, len(p.Runs), &p.Runs[j], opts)
 		}
