@@ -334,7 +334,7 @@ func (e *env) arithmetic(s *slot) error {
 	if linkable {
 		relink(s, dst, src)
 	} else {
-		dst.ID = 0
+		dst.ID, dst.Off = 0, 0
 	}
 	return nil
 }
@@ -376,8 +376,9 @@ func (e *env) compute(s *slot, dst, src *state.Reg) error {
 func relink(s *slot, dst, src *state.Reg) {
 	op := s.Op & opMask
 	delta, ok := constOf(src, bitsOf(s))
-	if op != aluAdd && op != aluSub || dst.ID == 0 || !ok {
-		dst.ID = 0
+	same := fromReg(s) && s.Src == s.Dst // then it is no constant that is added
+	if op != aluAdd && op != aluSub || dst.ID == 0 || !ok || same {
+		dst.ID, dst.Off = 0, 0
 		return
 	}
 	lo := int64(math.MinInt32)

@@ -252,7 +252,7 @@ func (e *env) checkMayGoto(s *slot) error {
 	if s.Op != opMayGoto || s.Src != 0 || s.Dst != 0 || s.Imm != 0 {
 		return e.reject(errno.EINVAL, "invalid may_goto imm %d", s.Imm)
 	}
-	prev := e.prevEntry(e.insn)
+	prev := e.roundBefore(e.insn)
 	queued, err := e.push(e.insn+1, e.insn)
 	if err != nil {
 		return err

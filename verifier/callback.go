@@ -26,6 +26,7 @@ func (e *env) pushCallback(subprog int, set callbackSetter) error {
 	if err := set(e, caller, callee); err != nil {
 		return err
 	}
+	e.touched = state.All
 	st.CallbackUnroll++
 	caller.CallbackDepth++
 	e.cur.Cur().CallbackDepth = 0
@@ -45,6 +46,7 @@ func (e *env) pushAsync(subprog int, sleepable bool, set callbackSetter) error {
 	if err := set(e, caller, callee); err != nil {
 		return err
 	}
+	e.touched = state.All
 	e.stack = append(e.stack, pending{st: st, insn: sub.Start, prevInsn: e.insn, logPos: e.log.pos()})
 	if len(e.stack) > maxJumpSequence {
 		return e.reject(errno.E2BIG, "The sequence of %d jumps is too complex for async cb.", len(e.stack))
@@ -98,5 +100,27 @@ func setTimerCallback(_ *env, caller, callee *state.Frame) error {
 	mapArgs(callee, caller.Regs[1].Map, caller.Regs[1].MapUID)
 	callee.InAsyncCallback = true
 	callee.CallbackRet = state.RetRange{}
+	return nil
+}
+
+// noteInlining finds out whether a bpf_loop can be compiled as a loop: its flags must
+// be 0, which then matters, and the function must be the same on all paths
+// (update_loop_inline_state).
+func (e *env) noteInlining(subprog int) error {
+	a := &e.aux[e.insn]
+	if a.loopSeen && !a.loopInlined {
+		return nil
+	}
+	flags := e.reg(4).IsNull()
+	if flags {
+		if err := e.markPrecise(4); err != nil {
+			return err
+		}
+	}
+	if !a.loopSeen {
+		a.loopSeen, a.loopInlined, a.loopSubprog = true, flags, subprog
+		return nil
+	}
+	a.loopInlined = flags && a.loopSubprog == subprog
 	return nil
 }

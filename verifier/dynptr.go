@@ -127,8 +127,8 @@ func (e *env) useDynptr(regno uint8, r *state.Reg, kind state.DynptrType, readOn
 			return e.reject(errno.EINVAL, text, regno-1)
 		}
 		defer func() {
-			e.readsSlot(f, i)
-			e.readsSlot(f, i-1)
+			e.readsObject(f, i)
+			e.readsObject(f, i-1)
 		}()
 	}
 	if d := e.dynptrReg(r); kind != state.DynptrInvalid && d.Dynptr != kind {

@@ -80,9 +80,10 @@ type aux struct {
 	ptr state.Type
 	// alloc is the type that bpf_obj_new and its kin make.
 	alloc any
-	// loopCallback and others belong to the rules that set them.
-	callbackInlined bool
-	callbackSubprog int
+	// loopInlined says whether a bpf_loop, once loopSeen, can be compiled as a loop that
+	// calls function loopSubprog.
+	loopSeen, loopInlined bool
+	loopSubprog           int
 }
 
 // subprogInfo is what is known of a function of the program.

@@ -152,6 +152,9 @@ func (e *env) helperRules(c *call) error {
 	case "bpf_timer_set_callback":
 		return e.pushAsync(c.subprog, false, setTimerCallback)
 	case "bpf_loop":
+		if err := e.noteInlining(c.subprog); err != nil {
+			return err
+		}
 		if err := e.markPrecise(1); err != nil {
 			return err
 		}

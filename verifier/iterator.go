@@ -55,7 +55,7 @@ func (e *env) iterArg(c *kcall, i int, r *state.Reg) error {
 		}
 	}
 	for k := range n {
-		e.readsSlot(f, slot-k)
+		e.readsObject(f, slot-k)
 	}
 	c.iter = iterRef{frame: r.Frame, slot: slot}
 	c.refObj = f.Stack[slot].Spilled.RefObjID

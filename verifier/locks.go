@@ -256,7 +256,7 @@ func (e *env) irqFlag(c *kcall, regno uint8, r *state.Reg) error {
 		return e.reject(errno.EINVAL, text, regno-1)
 	}
 	f := e.frameOf(r)
-	e.readsSlot(f, i)
+	e.readsObject(f, i)
 	if sl.Spilled.IRQ != class {
 		names := map[state.IRQClass]string{state.IRQNative: "native", state.IRQLock: "lock"}
 		return e.reject(errno.EINVAL, "irq flag acquired by %s kfuncs cannot be restored with %s kfuncs",

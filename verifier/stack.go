@@ -359,3 +359,9 @@ func (e *env) readsSlot(f *state.Frame, i int) {
 }
 
 func (e *env) writesSlot(f *state.Frame, i int) { e.live.Write(int(f.No), cfg.SlotMask(i)) }
+
+// readsObject is readsSlot for a slot of a dynptr, iterator or saved flags.
+func (e *env) readsObject(f *state.Frame, i int) {
+	e.readsSlot(f, i)
+	e.touchSlot(f, i)
+}
