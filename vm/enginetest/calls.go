@@ -159,15 +159,35 @@ func refusedTests() []test {
 			{OpCode: asm.Ja.Op(asm.ImmSource), Offset: 1}, imm64(asm.R0, 1), asm.Return()}},
 		{name: "jump out of a function", refused: true, text: "leaves the function", insns: asm.Instructions{
 			asm.Call.Label("f"), asm.JEq.Imm(asm.R0, 0, "f"), asm.Return(), asm.Mov.Imm(asm.R0, 0).WithSymbol("f"), asm.Return()}},
-		{name: "a write to r10", refused: true, text: "frame pointer is read only", insns: returns(asm.Mov.Imm(asm.R10, 0))},
-		{name: "r11", refused: true, text: "no register", insns: returns(asm.Instruction{OpCode: asm.Mov.Op(asm.RegSource), Src: 11})},
-		{name: "reserved fields", refused: true, text: "reserved", insns: asm.Instructions{{OpCode: asm.Return().OpCode, Constant: 7}}},
-		{name: "an atomic operation that does not exist", refused: true, text: "unknown atomic operation 0x20", insns: returns(
-			asm.Instruction{OpCode: asm.OpCode(0xdb) | 0x20<<8, Dst: asm.R10, Offset: -8})},
-		{name: "a 16-bit atomic", refused: true, text: "atomic operation on 2 bytes", insns: returns(
-			asm.Instruction{OpCode: asm.OpCode(0xcb), Dst: asm.R10, Offset: -8})},
 		{name: "an empty program", refused: true, text: "no instructions"},
 	}
+}
+
+// illegalTests are instructions that the kernel refuses where a path leads to
+// them, and only there.
+func illegalTests() []test {
+	var out []test
+	for _, tt := range []struct {
+		name, text string
+		insn       asm.Instruction
+	}{
+		{"a write to r10", "frame pointer is read only", asm.Mov.Imm(asm.R10, 0)},
+		{"a load to r10", "frame pointer is read only", asm.LoadMem(asm.R10, asm.R10, -8, asm.DWord)},
+		{"a fetch to r10", "frame pointer is read only", asm.FetchAdd.Mem(asm.R10, asm.R10, asm.DWord, -8)},
+		{"r11", "no register", asm.Instruction{OpCode: asm.Mov.Op(asm.RegSource), Src: 11}},
+		{"reserved fields", "reserved", asm.Instruction{OpCode: asm.Return().OpCode, Constant: 7}},
+		{"an atomic operation that does not exist", "unknown atomic operation 0x20",
+			asm.Instruction{OpCode: asm.OpCode(0xdb) | 0x20<<8, Dst: asm.R10, Offset: -8}},
+		{"a 16-bit atomic", "atomic operation on 2 bytes", asm.Instruction{OpCode: asm.OpCode(0xcb), Dst: asm.R10, Offset: -8}},
+		{"a shift by too much", "invalid shift 64", asm.LSh.Imm(asm.R1, 64)},
+		{"a division by 0", "division by 0", asm.Div.Imm(asm.R1, 0)},
+	} {
+		out = append(out,
+			test{name: tt.name, fault: vm.IllegalInsn, text: tt.text, insns: returns(tt.insn)},
+			test{name: tt.name + " in dead code", r0: 5, insns: returns(asm.Mov.Imm(asm.R0, 5), asm.JEq.Imm(asm.R0, 5, "out"), tt.insn,
+				asm.Mov.Imm(asm.R0, 5).WithSymbol("out"))})
+	}
+	return out
 }
 
 // testSharedMemory adds to one word from all CPUs at once, in every way that is

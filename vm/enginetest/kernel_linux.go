@@ -16,7 +16,7 @@ func RunAsKernel(t *testing.T, engine vm.Engine) {
 	}{
 		{"opcodes", testOpcodesAsKernel}, {"random programs", testRandomProgramsAsKernel},
 		{"packet loads", testPacketLoadsAsKernel}, {"callbacks", testCallbacksAsKernel}, {"tail calls", testTailCallsAsKernel},
-		{"exceptions", testExceptionsAsKernel}, {"may_goto", testMayGotoAsKernel}, {"texts", testInsnTextAsKernel},
+		{"exceptions", testExceptionsAsKernel}, {"may_goto", testMayGotoAsKernel}, {"texts", testInsnTextAsKernel}, {"dead code", testDeadCodeAsKernel},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, engine) })
 	}

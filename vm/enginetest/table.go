@@ -35,7 +35,7 @@ func Run(t *testing.T, engine vm.Engine) {
 		tests []test
 	}{
 		{"alu", aluTests()}, {"jumps", jumpTests()}, {"memory", memoryTests()}, {"calls", callTests()},
-		{"exceptions", exceptionTests()}, {"refused", refusedTests()},
+		{"exceptions", exceptionTests()}, {"refused", refusedTests()}, {"illegal", illegalTests()},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, tt := range group.tests {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cilium/ebpf/asm"
+
 	"github.com/bpfct/bpfct/vm"
 )
 
@@ -24,7 +26,12 @@ func compile(p *vm.Program) (*code, error) {
 		k.index[slot] = int32(len(k.ops))
 		o, err := decode(p.Insns[slot])
 		if err != nil {
-			return nil, k.errorAt(slot, err)
+			err = k.errorAt(slot, err)
+			if !errors.Is(err, errIllegal) {
+				return nil, err
+			}
+			o = op{kind: illegal, target: int32(len(k.illegal))}
+			k.illegal = append(k.illegal, err)
 		}
 		o.slot = int32(slot)
 		if o.kind == callFunc {
@@ -84,6 +91,18 @@ func startsSubprog(subs []vm.Subprog, slot int) bool {
 	return false
 }
 
+// endsFunction reports whether nothing follows an instruction with this opcode.
+func endsFunction(opcode uint8) bool {
+	const ja, gotol, exit = 0x05, 0x06, 0x95
+	return opcode == ja || opcode == gotol || opcode == exit
+}
+
+// jumps reports whether an instruction with this opcode leads to its Target.
+func jumps(opcode uint8) bool {
+	class, what := asm.Class(opcode&7), asm.JumpOp(opcode&0xf0)
+	return class.IsJump() && what != asm.Call && what != asm.Exit
+}
+
 // link replaces the slots that the instructions of s lead to by indices.
 func (k *code) link(s vm.Subprog, subs []vm.Subprog) error {
 	if k.index[s.Start] < 0 {
@@ -104,8 +123,9 @@ func (k *code) link(s vm.Subprog, subs []vm.Subprog) error {
 			if !startsSubprog(subs, int(o.target)) {
 				return k.errorAt(slot, fmt.Errorf("no function starts at slot %d", o.target))
 			}
-		case o.kind == jump, o.kind == mayGoto, o.kind >= jeq64K && o.kind <= jsle32X:
-			t := int(o.target)
+		case o.kind == jump, o.kind == mayGoto, o.kind >= jeq64K && o.kind <= jsle32X,
+			o.kind == illegal && jumps(k.prog.Insns[slot].Op):
+			t := int(k.prog.Insns[slot].Target)
 			if t < s.Start || t >= s.End {
 				return k.errorAt(slot, fmt.Errorf("jump to slot %d leaves the function's slots %d to %d", t, s.Start, s.End-1))
 			}
@@ -115,9 +135,11 @@ func (k *code) link(s vm.Subprog, subs []vm.Subprog) error {
 		default:
 			continue
 		}
-		o.target = k.index[o.target]
+		if o.kind != illegal {
+			o.target = k.index[o.target]
+		}
 	}
-	if end := k.ops[last-1]; end.kind != exit && end.kind != jump {
+	if end := k.ops[last-1]; !endsFunction(k.prog.Insns[end.slot].Op) {
 		return k.errorAt(int(end.slot), fmt.Errorf("function %q does not end with an exit or jump", s.Name))
 	}
 	return nil

@@ -3,26 +3,37 @@ package interp
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/bpfct/bpfct/vm"
 )
 
-var errReserved = errors.New("reserved fields are not zero")
-
-// errUnknown is the error of an opcode that Linux does not have.
+// errUnknown is the error of an opcode that Linux does not have: it refuses a
+// program that has one anywhere.
 var errUnknown = errors.New("unknown opcode")
+
+// errIllegal is matched by the errors of what Linux refuses only where a path leads
+// to it: dead code may have such instructions.
+var errIllegal = errors.New("illegal instruction")
+
+// illegalError is an error that matches errIllegal.
+type illegalError string
+
+func (e illegalError) Error() string      { return string(e) }
+func (illegalError) Is(target error) bool { return target == errIllegal }
+
+const (
+	errReserved     = illegalError("reserved fields are not zero")
+	errFramePointer = illegalError("frame pointer is read only")
+)
+
+func illegalf(format string, args ...any) error { return illegalError(fmt.Sprintf(format, args...)) }
 
 // decode translates one instruction; targets stay slots.
 func decode(in vm.Insn) (op, error) {
-	if in.Dst > 10 {
-		return op{}, fmt.Errorf("no register r%d", in.Dst)
-	}
 	class := asm.Class(in.Op & 7)
-	if in.Src > 10 && class != asm.LdClass && !(class == asm.JumpClass && asm.JumpOp(in.Op&0xf0) == asm.Call) {
-		return op{}, fmt.Errorf("no register r%d", in.Src)
-	}
 	o := op{dst: in.Dst, src: in.Src, target: in.Target, imm: uint64(int64(in.Imm)), off: uint64(int64(in.Off))}
 	var err error
 	switch class {
@@ -35,7 +46,37 @@ func decode(in vm.Insn) (op, error) {
 	default:
 		err = o.decodeMemory(in, class)
 	}
+	if err == nil {
+		err = o.checkRegisters()
+	}
 	return o, err
+}
+
+// checkRegisters holds that the registers of a decoded instruction exist, and that
+// those it writes may be written.
+func (o *op) checkRegisters() error {
+	src := o.src
+	switch o.kind {
+	case load64, callFunc, callProg, tailCall, mayGoto:
+		src = 0 // says what the immediate is
+	}
+	if r := max(o.dst, src); r > 10 {
+		return illegalf("no register r%d", r)
+	}
+	written := o.dst
+	switch k := o.kind; {
+	case k == atomicRMW:
+		if o.imm&rmwFetch == 0 || o.imm == rmwCmpXchg {
+			return nil
+		}
+		written = o.src
+	case k >= jeq64K && k <= jsle32X, k >= store8K && k <= store64X, k == storeRelease, k >= packetAbs:
+		return nil
+	}
+	if written == 10 {
+		return errFramePointer
+	}
+	return nil
 }
 
 // width and operand of the four forms of ALU and jump kinds.
@@ -52,15 +93,16 @@ func form(in vm.Insn, wide bool) kind {
 
 func (o *op) decodeALU(in vm.Insn, wide bool) error {
 	alu := asm.ALUOp(in.Op & 0xf0)
-	if in.Dst == 10 {
-		return errors.New("frame pointer is read only")
-	}
 	if alu == asm.Swap {
 		return o.decodeSwap(in, wide)
 	}
 	reg := in.Op&8 != 0
+	if alu > asm.ArSh || alu == asm.Neg && reg {
+		return errUnknown
+	}
+	width := int32(64)
 	if !wide {
-		o.imm = uint64(uint32(in.Imm))
+		width, o.imm = 32, uint64(uint32(in.Imm))
 	}
 	if reg && in.Imm != 0 || !reg && in.Src != 0 {
 		return errReserved
@@ -68,9 +110,13 @@ func (o *op) decodeALU(in vm.Insn, wide bool) error {
 	f := form(in, wide)
 	switch {
 	case alu == asm.Neg:
-		if reg || in.Imm != 0 || in.Off != 0 {
+		if in.Imm != 0 || in.Off != 0 {
 			return errReserved
 		}
+	case !reg && in.Imm == 0 && (alu == asm.Div || alu == asm.Mod):
+		return illegalf("division by 0")
+	case !reg && (in.Imm < 0 || in.Imm >= width) && (alu == asm.LSh || alu == asm.RSh || alu == asm.ArSh):
+		return illegalf("invalid shift %d", in.Imm)
 	case (alu == asm.Div || alu == asm.Mod) && in.Off == 1:
 		o.kind = sdiv64K + f
 		if alu == asm.Mod {
@@ -79,8 +125,6 @@ func (o *op) decodeALU(in vm.Insn, wide bool) error {
 		return nil
 	case alu == asm.Mov && reg && in.Off != 0:
 		return o.decodeMovSX(in, wide)
-	case alu > asm.ArSh:
-		return errUnknown
 	}
 	if in.Off != 0 {
 		return errReserved
@@ -110,7 +154,10 @@ func (o *op) decodeMovSX(in vm.Insn, wide bool) error {
 // decodeSwap decodes the byte order operations. The machine is little-endian.
 func (o *op) decodeSwap(in vm.Insn, wide bool) error {
 	toBE := in.Op&8 != 0
-	if in.Src != 0 || in.Off != 0 || wide && toBE {
+	if wide && toBE {
+		return errUnknown
+	}
+	if in.Src != 0 || in.Off != 0 {
 		return errReserved
 	}
 	swap := toBE || wide
@@ -144,16 +191,19 @@ func (o *op) decodeJump(in vm.Insn, wide bool) error {
 	jop, reg := asm.JumpOp(in.Op&0xf0), in.Op&8 != 0
 	switch jop {
 	case asm.Ja:
-		if reg || in.Src != 0 || in.Dst != 0 || wide && in.Imm != 0 || !wide && in.Off != 0 {
+		if reg {
+			return errUnknown
+		}
+		if in.Src != 0 || in.Dst != 0 || wide && in.Imm != 0 || !wide && in.Off != 0 {
 			return errReserved
 		}
 		o.kind = jump
 		return nil
 	case asm.Call, asm.Exit, asm.JCOND:
-		if !wide {
+		if !wide || reg {
 			return errUnknown
 		}
-		if reg || in.Dst != 0 && in.Call == nil {
+		if in.Dst != 0 && in.Call == nil {
 			return errReserved
 		}
 	}
@@ -186,19 +236,18 @@ func (o *op) decodeJump(in vm.Insn, wide bool) error {
 		o.kind = mayGoto
 		return nil
 	}
+	i := slices.Index(condJumps[:], jop)
+	if i < 0 {
+		return errUnknown
+	}
 	if reg && in.Imm != 0 || !reg && in.Src != 0 {
 		return errReserved
 	}
 	if !wide {
 		o.imm = uint64(uint32(in.Imm))
 	}
-	for i, j := range condJumps {
-		if j == jop {
-			o.kind = jeq64K + kind(i)*4 + form(in, wide)
-			return nil
-		}
-	}
-	return errUnknown
+	o.kind = jeq64K + kind(i)*4 + form(in, wide)
+	return nil
 }
 
 // tailCallName is the helper that the engine performs itself.
@@ -233,16 +282,10 @@ func (o *op) decodeLoad(in vm.Insn) error {
 	size := sizeOf(in.Op)
 	switch mode := asm.Mode(in.Op & 0xe0); {
 	case mode == asm.ImmMode && size == 8:
-		if in.Dst == 10 {
-			return errors.New("frame pointer is read only")
-		}
 		o.kind, o.imm = load64, in.Value
 	case (mode == asm.AbsMode || mode == asm.IndMode) && size != 8:
 		if in.Dst != 0 || in.Off != 0 || mode == asm.AbsMode && in.Src != 0 {
 			return errReserved
-		}
-		if in.Src > 10 {
-			return fmt.Errorf("no register r%d", in.Src)
 		}
 		o.kind, o.aux = packetAbs, size
 		if mode == asm.IndMode {
@@ -278,10 +321,10 @@ func (o *op) decodeMemory(in vm.Insn, class asm.Class) error {
 		return errUnknown
 	}
 	if in.Imm != 0 {
+		if class == asm.LdXClass {
+			return errors.New(errReserved.Error()) // Linux looks at these also in dead code
+		}
 		return errReserved
-	}
-	if class == asm.LdXClass && in.Dst == 10 {
-		return errors.New("frame pointer is read only")
 	}
 	return nil
 }
@@ -290,9 +333,6 @@ func (o *op) decodeAtomic(in vm.Insn, size uint8) error {
 	o.aux = size
 	switch in.Imm {
 	case int32(loadAcq):
-		if in.Dst == 10 {
-			return errors.New("frame pointer is read only")
-		}
 		o.kind = loadAcquire
 		return nil
 	case int32(storeRel):
@@ -301,15 +341,12 @@ func (o *op) decodeAtomic(in vm.Insn, size uint8) error {
 	case int32(rmwAdd), int32(rmwOr), int32(rmwAnd), int32(rmwXor):
 	case int32(rmwAdd | rmwFetch), int32(rmwOr | rmwFetch), int32(rmwAnd | rmwFetch), int32(rmwXor | rmwFetch),
 		int32(rmwXchg):
-		if in.Src == 10 {
-			return errors.New("frame pointer is read only")
-		}
 	case int32(rmwCmpXchg):
 	default:
-		return fmt.Errorf("unknown atomic operation %#x", in.Imm)
+		return illegalf("unknown atomic operation %#x", in.Imm)
 	}
 	if size < 4 {
-		return fmt.Errorf("atomic operation on %d bytes", size)
+		return illegalf("atomic operation on %d bytes", size)
 	}
 	o.kind = atomicRMW
 	return nil

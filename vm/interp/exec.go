@@ -586,6 +586,10 @@ func (x *run) exec(c *vm.CPU, k *code, pc int, args [5]uint64, main bool) (uint6
 
 		case exit:
 			goto returned
+		case illegal:
+			c.Insn = int(in.slot)
+			err = c.Fault(vm.IllegalInsn, "", "%v", x.k.illegal[in.target])
+			goto stopped
 		default:
 			err = c.Fault(vm.IllegalInsn, "", "kind %d", in.kind)
 			goto stopped

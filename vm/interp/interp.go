@@ -25,6 +25,8 @@ type code struct {
 	ops  []op
 	// calls are the helpers and kfuncs that ops call.
 	calls []*vm.Call
+	// illegal says why ops of that kind cannot be executed.
+	illegal []error
 	// index is the place in ops of each slot's instruction, -1 for a second slot.
 	index []int32
 	// exception is the index of the exception callback, -1 for the default one.

@@ -159,6 +159,10 @@ const (
 	callProg // function of the program
 	tailCall
 	exit
+
+	// illegal is an encoding that the kernel refuses only where a path leads to it;
+	// target is its place in code.illegal.
+	illegal
 )
 
 // op is a decoded instruction.
@@ -173,6 +177,7 @@ type op struct {
 	imm uint64
 	// off is the sign-extended offset of a memory access.
 	off uint64
-	// target is the index that a jump or call leads to, or that of a callee in calls.
+	// target is the index that a jump or call leads to, or that of a callee in calls
+	// or of a reason in illegal.
 	target int32
 }
