@@ -16,6 +16,7 @@ import (
 	"github.com/bpfct/bpfct/link"
 	"github.com/bpfct/bpfct/record"
 	"github.com/bpfct/bpfct/verifier"
+	"github.com/bpfct/bpfct/verifier/explain"
 	vmmaps "github.com/bpfct/bpfct/vm/maps"
 )
 
@@ -74,6 +75,8 @@ type Program struct {
 	Insns  int   `json:"insns"`
 	States int   `json:"states"`
 	Stack  []int `json:"stack,omitempty"`
+	// Explanation says what a refusal means, nil where there is none.
+	Explanation *explain.Explanation `json:"explanation,omitempty"`
 
 	// Log is the log at the level that was asked for, "" for an unloadable program.
 	Log string `json:"-"`
@@ -236,6 +239,7 @@ func (p *Program) verify(spec *ebpf.CollectionSpec, prof *kernel.Profile, opts *
 	if l := res.Err.Line; l != nil {
 		p.Source = &Source{File: l.File, Line: l.Number, Text: l.Text}
 	}
+	p.Explanation = explain.Explain(p.Linked, res.Err)
 	p.LogTail = kernellog.Tail(lines(res.Log), logTail)
 }
 
