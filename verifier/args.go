@@ -15,19 +15,18 @@ import (
 var (
 	memTypes = []state.Type{state.PtrToStack, state.PtrToPacket, state.PtrToPacketMeta, state.PtrToMapKey,
 		state.PtrToMapValue, state.PtrToMem, state.PtrToMem | state.Ringbuf, state.PtrToBuf, state.PtrToBTFID | state.Trusted}
-	mapKeyValueTypes = []state.Type{state.PtrToStack, state.PtrToPacket, state.PtrToPacketMeta, state.PtrToMapKey, state.PtrToMapValue}
-	sockTypesArg     = []state.Type{state.PtrToSockCommon, state.PtrToSocket, state.PtrToTCPSock, state.PtrToXDPSock}
-	sockCommonTypes  = append(sockTypesArg[:4:4], state.PtrToBTFID, state.PtrToBTFID|state.Trusted)
-	btfTypes         = []state.Type{state.PtrToBTFID, state.PtrToBTFID | state.Trusted, state.PtrToBTFID | state.RCU}
-	percpuTypes      = []state.Type{state.PtrToBTFID | state.Percpu, state.PtrToBTFID | state.Percpu | state.RCU, state.PtrToBTFID | state.Percpu | state.Trusted}
-	lockTypes        = []state.Type{state.PtrToMapValue, state.PtrToBTFID | state.Alloc}
-	kptrDestTypes    = []state.Type{state.PtrToMapValue, state.PtrToBTFID | state.Alloc, state.PtrToBTFID | state.Alloc | state.Percpu}
-	dynptrTypes      = []state.Type{state.PtrToStack, state.ConstPtrToDynptr}
+	sockTypesArg    = []state.Type{state.PtrToSockCommon, state.PtrToSocket, state.PtrToTCPSock, state.PtrToXDPSock}
+	sockCommonTypes = append(sockTypesArg[:4:4], state.PtrToBTFID, state.PtrToBTFID|state.Trusted)
+	btfTypes        = []state.Type{state.PtrToBTFID, state.PtrToBTFID | state.Trusted, state.PtrToBTFID | state.RCU}
+	percpuTypes     = []state.Type{state.PtrToBTFID | state.Percpu, state.PtrToBTFID | state.Percpu | state.RCU, state.PtrToBTFID | state.Percpu | state.Trusted}
+	lockTypes       = []state.Type{state.PtrToMapValue, state.PtrToBTFID | state.Alloc}
+	kptrDestTypes   = []state.Type{state.PtrToMapValue, state.PtrToBTFID | state.Alloc, state.PtrToBTFID | state.Alloc | state.Percpu}
+	dynptrTypes     = []state.Type{state.PtrToStack, state.ConstPtrToDynptr}
 )
 
 var compatible = map[kernel.ArgType][]state.Type{
-	kernel.ArgMapKey:          mapKeyValueTypes,
-	kernel.ArgMapValue:        mapKeyValueTypes,
+	kernel.ArgMapKey:          memTypes,
+	kernel.ArgMapValue:        memTypes,
 	kernel.ArgConstSize:       {state.ScalarValue},
 	kernel.ArgConstSizeOrZero: {state.ScalarValue},
 	kernel.ArgAllocSizeOrZero: {state.ScalarValue},
@@ -52,7 +51,10 @@ var compatible = map[kernel.ArgType][]state.Type{
 // checkArg checks argument i of a helper (check_func_arg).
 func (e *env) checkArg(c *call, i int) error {
 	regno := uint8(i + 1)
-	arg := &c.proto.Args[i]
+	arg := c.proto.Args[i]
+	if arg.Type.Base() == kernel.ArgMapValue && c.m != nil && holdsSockets(c.m.Spec.Type) {
+		arg = kernel.Arg{Name: arg.Name, C: arg.C, Type: kernel.ArgBTFIDSockCommon}
+	}
 	t := arg.Type
 	if t.Base() == kernel.ArgNone {
 		return nil
@@ -68,7 +70,7 @@ func (e *env) checkArg(c *call, i int) error {
 		return e.reject(errno.EACCES, "helper access to the packet is not allowed")
 	}
 	if !r.IsNull() || !t.Has(kernel.ArgMaybeNull) {
-		if err := e.checkArgType(c, i, regno, r); err != nil {
+		if err := e.checkArgType(c, &arg, regno, r); err != nil {
 			return err
 		}
 		if err := e.checkArgOffset(regno, r, t.Has(kernel.ArgRelease), t.Base() == kernel.ArgDynptr); err != nil {
@@ -91,12 +93,11 @@ func (e *env) checkArg(c *call, i int) error {
 		}
 		c.refObj = r.RefObjID
 	}
-	return e.checkArgClass(c, i, regno, r)
+	return e.checkArgClass(c, i, &arg, regno, r)
 }
 
 // checkArgClass is the rule of an argument's class.
-func (e *env) checkArgClass(c *call, i int, regno uint8, r *state.Reg) error {
-	arg := &c.proto.Args[i]
+func (e *env) checkArgClass(c *call, i int, arg *kernel.Arg, regno uint8, r *state.Reg) error {
 	t := arg.Type
 	how := read
 	if t.Has(kernel.ArgWrite) || t.Has(kernel.ArgUninit) {
@@ -173,6 +174,10 @@ func (e *env) checkArgClass(c *call, i int, regno uint8, r *state.Reg) error {
 	return nil
 }
 
+// holdsSockets reports whether the values of a map are sockets: a program stores the
+// socket itself (resolve_map_arg_type).
+func holdsSockets(t ebpf.MapType) bool { return t == ebpf.SockMap || t == ebpf.SockHash }
+
 // packetHelpers may be given packet pointers by programs that may not write to the
 // packet as well.
 func (e *env) helperMayReadPacket(c *call) bool {
@@ -187,8 +192,7 @@ func (e *env) helperMayReadPacket(c *call) bool {
 
 // checkArgType compares the type of a register with what the class takes
 // (check_reg_type).
-func (e *env) checkArgType(c *call, i int, regno uint8, r *state.Reg) error {
-	arg := &c.proto.Args[i]
+func (e *env) checkArgType(c *call, arg *kernel.Arg, regno uint8, r *state.Reg) error {
 	list := compatible[arg.Type.Base()]
 	t := r.Type
 	if arg.Type.Has(kernel.ArgReadOnly) {

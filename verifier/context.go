@@ -19,6 +19,9 @@ type ctxField struct {
 	// sizes are the sizes of access; nil lets a field of 4 bytes be read in parts and
 	// written whole.
 	sizes []int
+	// whole is the size of an access that takes the padding behind the field along; 0
+	// for none.
+	whole int
 	// writable lists the program types that may write it; readable those that may read
 	// it, nil meaning all.
 	writable, readable []ebpf.ProgramType
@@ -130,7 +133,7 @@ func (e *env) findField(name string, fields []ctxField, op *memOp) (ctxField, bo
 		}
 		if uint32(op.off) >= off && uint32(op.off) < end {
 			// An access may not reach into the next field.
-			return f, uint32(op.off+op.size) <= end
+			return f, uint32(op.off+op.size) <= end || op.size == f.whole && uint32(op.off) == off
 		}
 	}
 	// Padding belongs to no field.
@@ -168,7 +171,7 @@ var sockFields = []ctxField{
 	{name: "family", last: "protocol"},
 	{name: "mark", last: "priority", sizes: word},
 	{name: "src_ip4", last: "src_port"},
-	{name: "dst_port"},
+	{name: "dst_port", whole: 4}, // it was 4 bytes once
 	{name: "dst_ip4", last: "dst_ip6"},
 	{name: "state", last: "rx_queue_mapping"},
 }
@@ -213,9 +216,6 @@ func (e *env) socketFieldAllowed(t state.Type, op *memOp) bool {
 		if err1 != nil || err2 != nil || uint32(op.off) >= lo && uint32(op.off) < hi+n {
 			return false
 		}
-	}
-	if f.name == "dst_port" && op.size == 4 {
-		return true // it was 4 bytes once
 	}
 	if f.sizes != nil {
 		return slices.Contains(f.sizes, op.size)

@@ -255,8 +255,7 @@ var castHelpers = []string{
 
 // acquiresFromMap reports whether a look-up gives a reference: that of a socket.
 func acquiresFromMap(c *call) bool {
-	return c.name == "bpf_map_lookup_elem" && c.m != nil &&
-		(c.m.Spec.Type == ebpf.SockMap || c.m.Spec.Type == ebpf.SockHash)
+	return c.name == "bpf_map_lookup_elem" && c.m != nil && holdsSockets(c.m.Spec.Type)
 }
 
 // keyAlwaysFound reports whether a look-up finds every key below the size.

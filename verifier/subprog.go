@@ -290,7 +290,7 @@ func (e *env) checkGlobalArg(i int, a *argInfo) error {
 		arg := kernel.Arg{Type: a.typ, BTF: a.object.TypeName()}
 		c := &call{proto: &kernel.Prototype{Args: make([]kernel.Arg, i+1)}}
 		c.proto.Args[i] = arg
-		if err := e.checkArgType(c, i, regno, r); err != nil {
+		if err := e.checkArgType(c, &arg, regno, r); err != nil {
 			return err
 		}
 		return e.checkArgOffset(regno, r, false, false)
