@@ -24,7 +24,7 @@ import (
 func ours(insns []link.Raw, typ ebpf.ProgramType, maps []*ebpf.MapSpec, level verifier.LogLevel) (*verifier.Result, error) {
 	decoded, err := asm.AppendInstructions(nil, bytes.NewReader(kernelload.Encode(insns)), binary.LittleEndian, "linux")
 	if err != nil {
-		return nil, err
+		return nil, &link.Error{Insn: -1, Err: err}
 	}
 	spec := &ebpf.CollectionSpec{
 		Maps: make(map[string]*ebpf.MapSpec), ByteOrder: binary.LittleEndian,

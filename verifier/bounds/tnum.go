@@ -144,7 +144,7 @@ func (a Tnum) Intersect(b Tnum) Tnum {
 
 // Union knows what a and b have in common.
 func (a Tnum) Union(b Tnum) Tnum {
-	mask := a.Mask | b.Mask | a.Value ^ b.Value
+	mask := a.Mask | b.Mask | (a.Value ^ b.Value)
 	return Tnum{a.Value &^ mask, mask}
 }
 
