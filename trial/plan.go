@@ -71,15 +71,37 @@ func (p *Plan) programs() ([]string, error) {
 	}
 	var names []string
 	for name, spec := range p.Spec.Programs {
-		if vm.Runnable(spec.Type) {
+		if runnable(spec) {
 			names = append(names, name)
 		}
 	}
 	if len(names) == 0 {
-		return nil, errors.New("the object has no tc or xdp program")
+		return nil, errors.New("the object has no tc or xdp program that runs on packets")
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// runnable reports whether a program runs on packets of a test. XDP programs of a
+// devmap or cpumap do not: their packets come from the map.
+func runnable(spec *ebpf.ProgramSpec) bool {
+	return vm.Runnable(spec.Type) && spec.AttachType != ebpf.AttachXDPDevMap && spec.AttachType != ebpf.AttachXDPCPUMap
+}
+
+// LeftOut are the programs of the object that a plan without names of programs
+// does not run, with their sections: `trace (section "kprobe/tcp_connect")`.
+func (p *Plan) LeftOut() []string {
+	var out []string
+	if p.Spec == nil || p.Programs != nil {
+		return nil
+	}
+	for name, spec := range p.Spec.Programs {
+		if !runnable(spec) {
+			out = append(out, fmt.Sprintf("%s (section %q)", name, spec.SectionName))
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func (p *Plan) packets() []Packet {

@@ -33,6 +33,7 @@ Exit code 0 when both agree, 1 when they differ, 2 when one side could not run.`
 			if inputErr != nil && (p == nil || len(p.Packets) == 0) {
 				return inputErr
 			}
+			tellLeftOut(cmd, p)
 			host.applyStamps(p)
 			opts, err := host.options()
 			if err != nil {

@@ -43,8 +43,8 @@ func (f *planFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.context, "context", "", "the struct __sk_buff or xdp_md to start from, or its beginning, in hexadecimal")
 }
 
-// plan reads object and packets. With an error about packets the plan is still
-// good for those that could be read.
+// plan reads object and packets. With an error about a file of packets the plan is
+// still good for those that could be read.
 func (f *planFlags) plan(object string) (*trial.Plan, error) {
 	spec, err := bpfct.LoadCollectionSpec(object)
 	if err != nil {
@@ -76,24 +76,33 @@ func (f *planFlags) plan(object string) (*trial.Plan, error) {
 		}
 		p.Maps[name] = append(p.Maps[name], items...)
 	}
+	if err := f.parsePackets(p); err != nil {
+		return nil, err
+	}
 	return p, f.readPackets(p)
 }
 
-func (f *planFlags) readPackets(p *trial.Plan) error {
+// parsePackets takes the packets that stand on the command line.
+func (f *planFlags) parsePackets(p *trial.Plan) error {
 	for _, text := range f.texts {
 		data, err := packet.ParseText(text)
 		if err != nil {
-			return fmt.Errorf("--packet: %w", err)
+			return fmt.Errorf("--packet %q: %w", text, err)
 		}
 		p.Packets = append(p.Packets, trial.Packet{Data: data})
 	}
 	for _, h := range f.hexes {
 		data, err := hex.DecodeString(strings.Map(dropSpace, h))
 		if err != nil {
-			return fmt.Errorf("--hex: %w", err)
+			return fmt.Errorf("--hex %q: %w", h, err)
 		}
 		p.Packets = append(p.Packets, trial.Packet{Data: data})
 	}
+	return nil
+}
+
+// readPackets reads the files of packets.
+func (f *planFlags) readPackets(p *trial.Plan) error {
 	for _, file := range f.packetFiles {
 		packets, err := trial.ReadPackets(file)
 		p.Packets = append(p.Packets, packets...)
@@ -105,6 +114,13 @@ func (f *planFlags) readPackets(p *trial.Plan) error {
 		}
 	}
 	return nil
+}
+
+// tellLeftOut says which programs of the object are not run.
+func tellLeftOut(cmd *cobra.Command, p *trial.Plan) {
+	if left := p.LeftOut(); len(left) > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "bpfct: left out, no tc or xdp program that runs on packets: %s\n", strings.Join(left, ", "))
+	}
 }
 
 func dropSpace(r rune) rune {

@@ -35,6 +35,7 @@ Exit code 0, 1 when a program was stopped, 2 when it could not be run.`,
 			if inputErr != nil && (p == nil || len(p.Packets) == 0) {
 				return inputErr
 			}
+			tellLeftOut(cmd, p)
 			host.applyStamps(p)
 			opts, err := host.options()
 			if err != nil {
