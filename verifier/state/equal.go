@@ -100,10 +100,12 @@ func (m *IDs) RegSafe(old, cur *Reg, how Exactness) bool {
 		if !old.Precise && how == NotExact {
 			return true
 		}
-		if old.ID&AddConst != cur.ID&AddConst || old.ID&AddConst != 0 && old.Off != cur.Off {
+		// A link that only cur has is one more thing known of it.
+		if old.ID != 0 && (old.ID&AddConst != cur.ID&AddConst || old.ID&AddConst != 0 && old.Off != cur.Off ||
+			!m.matchScalars(old.ID, cur.ID)) {
 			return false
 		}
-		return inside() && m.matchScalars(old.ID, cur.ID)
+		return inside()
 	case PtrToMapKey, PtrToMapValue, PtrToMem, PtrToBuf, PtrToTPBuffer:
 		return sameKind(old, cur) && inside() && m.match(old.ID, cur.ID) && m.match(old.RefObjID, cur.RefObjID)
 	case PtrToPacket, PtrToPacketMeta:

@@ -198,14 +198,14 @@ func (s *State) Text(n int, touched Touched) string {
 	for i := 0; i < len(f.Stack); i++ {
 		i = f.appendSlot(&b, i, touched)
 	}
-	for i, r := range s.Refs {
-		if r.ID == 0 {
-			continue
-		}
-		if i == 0 {
-			fmt.Fprintf(&b, " refs=%d", r.ID)
-		} else {
-			fmt.Fprintf(&b, ",%d", r.ID)
+	if len(s.Refs) > 0 && s.Refs[0].ID != 0 {
+		sep := " refs="
+		for _, r := range s.Refs {
+			if r.ID != 0 {
+				b.WriteString(sep)
+				b.WriteString(strconv.FormatUint(uint64(r.ID), 10))
+				sep = ","
+			}
 		}
 	}
 	if f.InCallback {
