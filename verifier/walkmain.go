@@ -55,6 +55,7 @@ func (e *env) walkFunc(n int) error {
 	e.insn = sub.Start
 	e.touched = state.All
 	if n == 0 {
+		e.describeMain()
 		f.Regs[1].MarkPointer(state.PtrToCtx)
 	} else {
 		e.log.printf("Validating %s() func#%d...\n", sub.Name, n)
@@ -70,6 +71,18 @@ func (e *env) walkFunc(n int) error {
 		e.log.reset(0) // what is left at level 1 is that of a refusal
 	}
 	return nil
+}
+
+// describeMain says what is odd about the program's own prototype, which is no reason
+// to refuse it.
+func (e *env) describeMain() {
+	lines, pos := len(e.log.lines), e.log.pos()
+	if e.prepareArgs(0) != nil {
+		e.log.lines = e.log.lines[:lines]
+		if !e.log.enabled() {
+			e.log.reset(pos)
+		}
+	}
 }
 
 // sleepable reports whether the program may sleep.

@@ -253,8 +253,9 @@ func (f *Frame) appendSlot(b *strings.Builder, i int, touched Touched) int {
 		if r.RefObjID != 0 {
 			a.add("ref_id=%d", r.RefObjID)
 		}
-		if r.DynptrID != 0 {
-			a.add("dynptr_id=%d", r.DynptrID)
+		if r.First {
+			// The kernel shows a member that shares its place with this one.
+			a.add("dynptr_id=1")
 		}
 		b.WriteByte(')')
 	case SlotIter:
