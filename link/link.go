@@ -102,6 +102,7 @@ func linkProgram(obj *Object, ps *ebpf.ProgramSpec, prof *kernel.Profile, opts O
 		return nil, l.fail(-1, errors.New("has no instructions"))
 	}
 	for _, step := range []func() error{
+		l.order,
 		l.layout,
 		l.relocate,
 		l.references,
