@@ -300,6 +300,9 @@ func (e *env) dynptrArg(c *kcall, i int, r *state.Reg) error {
 		c.dynptrID, c.dynptr, c.dynptrRef = d.ID, d.Dynptr, d.RefObjID
 		return nil
 	}
+	if r.Type == state.ConstPtrToDynptr {
+		return e.reject(errno.EFAULT, "verifier bug: misconfigured dynptr helper type flags(1)")
+	}
 	kind := dynptrKind(c.proto.Args[i].Type)
 	switch c.name {
 	case "bpf_dynptr_clone":
