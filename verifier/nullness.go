@@ -33,8 +33,8 @@ func (e *env) markNullOrNot(st *state.State, n uint8, null bool) {
 }
 
 // markNotNull takes "or null" off a pointer. What a look-up in a map of maps or of
-// sockets found is then no value of the map but what the value stands for
-// (mark_ptr_not_null_reg).
+// sockets found is then no value of the map but what the value stands for; sockets of
+// different maps stay different (mark_ptr_not_null_reg).
 func markNotNull(r *state.Reg) {
 	if r.Type.Base() != state.PtrToMapValue || r.Map == nil {
 		r.Type &^= state.MaybeNull
@@ -47,9 +47,9 @@ func markNotNull(r *state.Reg) {
 			r.MapUID = r.ID
 		}
 	case m.Spec.Type == ebpf.XSKMap:
-		r.Type, r.Map = state.PtrToXDPSock, nil
+		r.Type = state.PtrToXDPSock
 	case m.Spec.Type == ebpf.SockMap || m.Spec.Type == ebpf.SockHash:
-		r.Type, r.Map = state.PtrToSocket, nil
+		r.Type = state.PtrToSocket
 	default:
 		r.Type = state.PtrToMapValue
 	}

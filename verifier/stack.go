@@ -276,7 +276,6 @@ func (e *env) fill(sl *state.Slot, lo, first, size, dst int) (isFill bool, err e
 	}
 	if size == state.RegSize && spilled == state.RegSize {
 		if dst >= 0 {
-			e.shareID(r)
 			*e.reg(uint8(dst)) = *r
 		}
 		return true, nil

@@ -89,7 +89,7 @@ func (r *Reg) appendText(b *strings.Builder, frame int32) {
 	if r.Type.Has(NonOwnRef) {
 		a.add("non_own_ref")
 	}
-	if m := r.Map; m != nil {
+	if m := r.Map; m != nil && r.Type.isOfMap() {
 		if m.Name != "" {
 			a.add("map=%s", m.Name)
 		}

@@ -103,3 +103,12 @@ func (t Type) IsSocket() bool {
 
 // IsPointer reports whether t is a pointer of any kind.
 func (t Type) IsPointer() bool { return t.Base() != NotInit && t.Base() != ScalarValue }
+
+// isOfMap reports whether t is a map or lies in one.
+func (t Type) isOfMap() bool {
+	switch t.Base() {
+	case ConstPtrToMap, PtrToMapKey, PtrToMapValue:
+		return true
+	}
+	return false
+}
