@@ -52,10 +52,10 @@ func (e *env) enter(st *state.State, n, site int) (*state.Frame, error) {
 func newFrame(site, no, subprog int) *state.Frame {
 	f := &state.Frame{Callsite: site, No: int32(no), Subprog: subprog}
 	for i := range f.Regs {
-		f.Regs[i].Frame = int32(no)
 		f.Regs[i].MarkNotInit()
 	}
 	f.Regs[10].MarkPointer(state.PtrToStack)
+	f.Regs[10].Frame = int32(no)
 	return f
 }
 

@@ -38,11 +38,35 @@ func ours(insns []link.Raw, typ ebpf.ProgramType, maps []*ebpf.MapSpec, level ve
 			*in = in.WithReference(fmt.Sprint("m", int32(in.Constant)))
 		}
 	}
+	nameFunctions(decoded)
 	obj, err := link.Link(spec, kernel.Default(), link.Options{})
 	if err != nil {
 		return nil, err
 	}
 	return verifier.VerifyRaw(obj, "p", insns, verifier.Options{Log: level})
+}
+
+// nameFunctions gives functions the names by which calls refer to them.
+func nameFunctions(insns asm.Instructions) {
+	at := make(map[int]int) // slot to instruction
+	slot := 0
+	slots := make([]int, len(insns))
+	for i := range insns {
+		at[slot], slots[i] = i, slot
+		slot += int(insns[i].Size()) / asm.InstructionSize
+	}
+	for i := range insns {
+		in := &insns[i]
+		if !in.IsFunctionCall() {
+			continue
+		}
+		if j, ok := at[slots[i]+1+int(in.Constant)]; ok {
+			name := fmt.Sprint("f", j)
+			insns[j] = insns[j].WithSymbol(name)
+			*in = in.WithReference(name)
+			in.Constant = -1
+		}
+	}
 }
 
 // theirs asks the kernel, with the maps that fds has.

@@ -24,6 +24,7 @@ var families = []struct {
 	{"scalars", func(rnd *rand.Rand, sloppy int) []link.Raw { return scalars(rnd, 25, sloppy) }},
 	{"pointers", func(rnd *rand.Rand, sloppy int) []link.Raw { return pointers(rnd, 20, sloppy) }},
 	{"tame", func(rnd *rand.Rand, sloppy int) []link.Raw { return tame(rnd, 20) }},
+	{"functions", func(rnd *rand.Rand, _ int) []link.Raw { return functions(rnd, 8) }},
 }
 
 // TestGeneratedPrograms compares verdicts and whole logs of generated programs with

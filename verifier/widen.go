@@ -35,23 +35,22 @@ func sameCalls(a, b *state.State) bool {
 // have not mattered so far, so that the rounds converge
 // (widen_imprecise_scalars).
 func (e *env) widen(old, cur *state.State) {
+	var ids state.IDs
 	for n := range old.Frames {
 		fo, fc := old.Frames[n], cur.Frames[n]
 		for i := range fo.Regs {
-			widenReg(&fo.Regs[i], &fc.Regs[i])
+			widenReg(&ids, &fo.Regs[i], &fc.Regs[i])
 		}
 		for i := range min(len(fo.Stack), len(fc.Stack)) {
 			if fo.Stack[i].IsSpilled() && fc.Stack[i].IsSpilled() {
-				widenReg(&fo.Stack[i].Spilled, &fc.Stack[i].Spilled)
+				widenReg(&ids, &fo.Stack[i].Spilled, &fc.Stack[i].Spilled)
 			}
 		}
 	}
 }
 
-func widenReg(old, cur *state.Reg) {
-	if old.Type != state.ScalarValue || cur.Type != state.ScalarValue || old.Precise || cur.Precise ||
-		old.Scalar == cur.Scalar && old.Off == cur.Off {
-		return
+func widenReg(ids *state.IDs, old, cur *state.Reg) {
+	if old.Type == state.ScalarValue && cur.Type == state.ScalarValue && !old.Precise && !cur.Precise && !ids.Same(old, cur) {
+		cur.MarkUnknown()
 	}
-	cur.MarkUnknown()
 }

@@ -69,6 +69,9 @@ func (m *IDs) regsExact(old, cur *Reg) bool {
 	return sameValue(old, cur) && m.match(old.ID, cur.ID) && m.match(old.RefObjID, cur.RefObjID)
 }
 
+// Same reports whether two registers are the same, IDs pairing.
+func (m *IDs) Same(old, cur *Reg) bool { return m.regsExact(old, cur) }
+
 // SameReg reports whether two registers are the same, IDs included.
 func SameReg(a, b *Reg) bool {
 	return a.ID == b.ID && a.RefObjID == b.RefObjID && sameValue(a, b)
@@ -149,10 +152,10 @@ func (m *IDs) stackSafe(old, cur *Frame, how Exactness) bool {
 		so, sc := &old.Stack[i], &empty
 		if i < len(cur.Stack) {
 			sc = &cur.Stack[i]
-		} else if how == Exact {
+		} else if how != NotExact {
 			return false
 		}
-		if how == Exact && so.Bytes != sc.Bytes {
+		if how != NotExact && so.Bytes != sc.Bytes {
 			return false
 		}
 		if !m.slotSafe(so, sc, how, i >= len(cur.Stack)) {

@@ -131,18 +131,18 @@ func (r *Reg) IsConst() bool { return r.Type == ScalarValue && r.Scalar.IsConst(
 func (r *Reg) IsNull() bool { return r.IsConst() && r.Var.Value == 0 }
 
 // MarkUnknown makes r a number of which nothing is known.
-func (r *Reg) MarkUnknown() { *r = Reg{Type: ScalarValue, Scalar: bounds.Unknown(), Frame: r.Frame} }
+func (r *Reg) MarkUnknown() { *r = Reg{Type: ScalarValue, Scalar: bounds.Unknown()} }
 
 // MarkConst makes r the number v.
 func (r *Reg) MarkConst(v uint64) {
-	*r = Reg{Type: ScalarValue, Scalar: bounds.Const(v), SubregDef: r.SubregDef, Frame: r.Frame}
+	*r = Reg{Type: ScalarValue, Scalar: bounds.Const(v), SubregDef: r.SubregDef}
 }
 
 // MarkNotInit makes r unreadable.
-func (r *Reg) MarkNotInit() { *r = Reg{Type: NotInit, Scalar: bounds.Unknown(), Frame: r.Frame} }
+func (r *Reg) MarkNotInit() { *r = Reg{Type: NotInit, Scalar: bounds.Unknown()} }
 
 // MarkPointer makes r a pointer of type t to the start of what it points to.
-func (r *Reg) MarkPointer(t Type) { *r = Reg{Type: t, Scalar: bounds.Const(0), Frame: r.Frame} }
+func (r *Reg) MarkPointer(t Type) { *r = Reg{Type: t, Scalar: bounds.Const(0)} }
 
 // MayBeNull reports whether a pointer must be checked before its use.
 func (r *Reg) MayBeNull() bool { return r.Type.Has(MaybeNull) }
