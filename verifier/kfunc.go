@@ -253,10 +253,9 @@ func (e *env) pointerResult(c *kcall, r *state.Reg, target btf.Type) error {
 		switch {
 		case c.proto.Return.Type.Has(kernel.RetUntrusted):
 			t |= state.Untrusted
-		case c.proto.Flags.Has(kernel.RCUProtected),
-			c.proto.Flags.Has(kernel.IterNext) && c.iter.slotOf(e.cur).Type.Has(state.RCU):
-			t |= state.RCU
-		default:
+		case c.proto.Flags.Has(kernel.IterNext) && c.iter.slotOf(e.cur).Type.Has(state.RCU):
+			t |= state.RCU // good as long as the section that the iterator was made in
+		case c.proto.Return.Type.Has(kernel.RetTrusted):
 			t |= state.Trusted
 		}
 		r.MarkPointer(t)

@@ -183,21 +183,20 @@ func (e *env) section(c *kcall) error {
 	st := e.cur
 	sleeps := c.mightSleep()
 	rcuLock, rcuUnlock := c.name == "bpf_rcu_read_lock", c.name == "bpf_rcu_read_unlock"
-	switch {
+	switch inside := st.RCULocks > 0; {
+	case inside && (rcuLock || rcuUnlock) && e.inTreeCallback():
+		return e.reject(errno.EACCES, "Calling bpf_rcu_read_{lock,unlock} in unnecessary rbtree callback")
+	case inside && rcuLock:
+		return e.reject(errno.EINVAL, "nested rcu read lock (kernel function %s)", c.name)
 	case rcuLock:
 		st.RCULocks++
+	case !inside && rcuUnlock:
+		return e.reject(errno.EINVAL, "unmatched rcu read unlock (kernel function %s)", c.name)
 	case rcuUnlock:
-		if st.RCULocks == 0 {
-			return e.reject(errno.EINVAL, "unmatched rcu read unlock (kernel function %s)", c.name)
-		}
-		if st.RCULocks--; st.RCULocks == 0 {
-			e.leaveRCU()
-		}
-	case sleeps && st.RCULocks > 0:
+		st.RCULocks--
+		e.leaveRCU()
+	case inside && sleeps:
 		return e.reject(errno.EACCES, "kernel func %s is sleepable within rcu_read_lock region", c.name)
-	}
-	if (rcuLock || rcuUnlock) && e.inTreeCallback() {
-		return e.reject(errno.EACCES, "Calling bpf_rcu_read_{lock,unlock} in unnecessary rbtree callback")
 	}
 	switch {
 	case c.name == "bpf_preempt_disable":
