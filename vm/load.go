@@ -91,7 +91,7 @@ func (l *loader) insn(in *link.Insn) (Insn, error) {
 	}
 	out.Probe = l.facts.Probe != nil && l.facts.Probe(in.Slot)
 	switch {
-	case l.facts.Dead != nil && l.facts.Dead(in.Slot):
+	case l.facts.Dead != nil && l.facts.Dead(in.Slot) && !leaves(out.Op):
 		return Insn{Op: opCall, Call: poisoned("the verifier found that no path leads here")}, nil
 	case in.Poison != "":
 		out.Op, out.Call = opCall, poisoned(in.Poison)
@@ -111,6 +111,13 @@ func (l *loader) insn(in *link.Insn) (Insn, error) {
 
 // poisoned is a call that cannot be made. The kernel refuses a program only if
 // it gets there, so that the machine, too, waits until then.
+// leaves reports whether an instruction always goes elsewhere: a function must end
+// with one, dead or not.
+func leaves(op uint8) bool {
+	const ja, gotol, exit = 0x05, 0x06, 0x95
+	return op == ja || op == gotol || op == exit
+}
+
 func poisoned(why string) *Call {
 	return &Call{Name: "poisoned", Func: func(c *CPU, _ *[5]uint64) (uint64, error) {
 		return 0, c.Fault(IllegalInsn, "", "%s", why)
