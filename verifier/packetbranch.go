@@ -87,7 +87,7 @@ func comparesToEnd(r, end *state.Reg) bool {
 // isPacketStart reports whether r is the packet's start as it was loaded
 // (reg_is_init_pkt_pointer).
 func isPacketStart(r *state.Reg) bool {
-	return r.Type == state.PtrToPacket && r.Range == 0 && r.ID == 0 && r.Off == 0 && r.Var == bounds.TnumConst(0)
+	return r.Type == state.PtrToPacket && r.ID == 0 && r.Off == 0 && r.Var == bounds.TnumConst(0)
 }
 
 // markPacketRange gives all copies of p, wherever they have moved to since, the bytes
