@@ -20,7 +20,7 @@ var (
 	btfTypes        = []state.Type{state.PtrToBTFID, state.PtrToBTFID | state.Trusted, state.PtrToBTFID | state.RCU}
 	percpuTypes     = []state.Type{state.PtrToBTFID | state.Percpu, state.PtrToBTFID | state.Percpu | state.RCU, state.PtrToBTFID | state.Percpu | state.Trusted}
 	lockTypes       = []state.Type{state.PtrToMapValue, state.PtrToBTFID | state.Alloc}
-	kptrDestTypes   = []state.Type{state.PtrToMapValue, state.PtrToBTFID | state.Alloc, state.PtrToBTFID | state.Alloc | state.Percpu}
+	kptrDestTypes   = []state.Type{state.PtrToMapValue, state.PtrToBTFID | state.Alloc}
 	dynptrTypes     = []state.Type{state.PtrToStack, state.ConstPtrToDynptr}
 )
 
@@ -133,7 +133,8 @@ func (e *env) checkArgClass(c *call, i int, arg *kernel.Arg, regno uint8, r *sta
 		if r.BTF == nil {
 			return e.reject(errno.EACCES, "Helper has invalid btf_id in R%d", regno)
 		}
-		c.percpu = r
+		object := *r // the register does not outlive the call
+		c.percpu = &object
 	case kernel.ArgSpinLock:
 		return e.processLock(c, regno, r)
 	case kernel.ArgTimer:
@@ -229,6 +230,14 @@ func (e *env) checkArgType(c *call, arg *kernel.Arg, regno uint8, r *state.Reg) 
 
 // checkArgObject checks the type of a kernel object.
 func (e *env) checkArgObject(c *call, arg *kernel.Arg, regno uint8, r *state.Reg) error {
+	switch t := r.Type &^ state.MaybeNull; {
+	case t == state.PtrToBTFID, t == state.PtrToBTFID|state.Trusted, t == state.PtrToBTFID|state.RCU:
+	case r.Type&^(state.NonOwnRef|state.RCU|state.Percpu) == state.PtrToBTFID|state.Alloc &&
+		(!r.Type.Has(state.RCU) || r.Type.Has(state.NonOwnRef)):
+	case r.Type&^(state.RCU|state.Trusted) == state.PtrToBTFID|state.Percpu:
+	default:
+		return e.reject(errno.EFAULT, "verifier bug: invalid PTR_TO_BTF_ID register for type match")
+	}
 	if r.Type.Has(state.Alloc) || r.Type.Has(state.Percpu) {
 		if c.name == "bpf_kptr_xchg" && regno == 2 {
 			return e.matchKptr(c.kptr, r, regno)

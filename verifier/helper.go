@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/kernel"
@@ -318,17 +319,20 @@ func (e *env) percpuResult(c *call, flags state.Type) error {
 	if c.percpu == nil {
 		return e.reject(errno.EINVAL, "kernel subsystem misconfigured verifier")
 	}
-	t := state.PtrToBTFID | flags
-	if c.percpu.Type.Has(state.Alloc) || c.percpu.Type.Has(state.RCU) {
-		t |= c.percpu.Type & (state.Alloc | state.RCU)
-	}
-	btfType := c.percpu.BTF
-	if _, size, _, isStruct := membersOf(btfType); !isStruct {
-		r.MarkPointer(state.PtrToMem | flags | state.ReadOnly)
-		r.MemSize = size
+	t := c.percpu.BTF
+	if _, _, _, isStruct := membersOf(t); !isStruct {
+		size, err := btf.Sizeof(t)
+		if err != nil {
+			return e.reject(errno.EINVAL, "unable to resolve the size of type '%s': %d", t.TypeName(), -int(errno.EINVAL))
+		}
+		r.MarkPointer(state.PtrToMem | state.ReadOnly | flags)
+		r.MemSize = uint32(size)
 		return nil
 	}
-	r.MarkPointer(t)
-	r.BTF = btfType
+	if c.percpu.Type.Has(state.RCU) {
+		flags = state.Alloc | state.RCU // the program's own; the kernel takes every CPU to have one
+	}
+	r.MarkPointer(state.PtrToBTFID | flags)
+	r.BTF = t
 	return nil
 }
