@@ -301,7 +301,7 @@ func (e *env) dynptrArg(c *kcall, i int, r *state.Reg) error {
 		return nil
 	}
 	if r.Type == state.ConstPtrToDynptr {
-		return e.reject(errno.EFAULT, "verifier bug: misconfigured dynptr helper type flags(1)")
+		return e.reject(errno.EFAULT, "verifier bug: misconfigured dynptr helper type flags")
 	}
 	kind := dynptrKind(c.proto.Args[i].Type)
 	switch c.name {

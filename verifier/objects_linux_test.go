@@ -15,7 +15,7 @@ import (
 	"github.com/bpfct/bpfct/verifier"
 )
 
-//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/graph.c testdata/dynptr.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/graph.c testdata/dynptr.c testdata/sections.c testdata/kptrs.c
 
 // Programs in C, most of them wrong, each in its own way: verdict, errno and the
 // whole log are the kernel's.
@@ -35,9 +35,9 @@ func TestObjects(t *testing.T) {
 	}
 }
 
-// localTypes are the IDs of the object's types: a loader numbers those anew that it
+// localTypes are addresses, and the IDs of the types: a loader numbers those anew that it
 // loads.
-var localTypes = regexp.MustCompile(`(\(18\) r1 = )0x[0-9a-f]+ *(; R1=P?\d+)?`)
+var localTypes = regexp.MustCompile(`(\(18\) r\d = )0x[0-9a-f]+ *(; R1=P?\d+)?`)
 
 // comparable is a log without what the loader adds.
 func comparable(log string) string {
