@@ -52,7 +52,7 @@ func read(m memory, addr uint64, dst []byte) bool {
 	if len(src) < len(dst) {
 		return false
 	}
-	copy(dst, src)
+	vm.Copy(dst, src)
 	return true
 }
 
@@ -62,12 +62,12 @@ func read(m memory, addr uint64, dst []byte) bool {
 func readString(m memory, addr uint64, dst []byte) (n int, ok bool) {
 	src := m.span(addr, len(dst))
 	if i := bytes.IndexByte(src, 0); i >= 0 {
-		return copy(dst, src[:i+1]), true
+		return vm.Copy(dst, src[:i+1]), true
 	}
 	if len(src) < len(dst) || len(dst) == 0 {
 		return 0, false
 	}
-	copy(dst, src)
+	vm.Copy(dst, src)
 	dst[len(dst)-1] = 0
 	return len(dst), true
 }

@@ -118,7 +118,7 @@ func snprintf(c *vm.CPU, args *[5]uint64) (uint64, error) {
 	if e != 0 {
 		return e.Neg(), nil
 	}
-	if copy(dst, out); len(dst) > 0 {
+	if vm.Copy(dst, out); len(dst) > 0 {
 		dst[min(n, len(dst)-1)] = 0
 	}
 	return uint64(n) + 1, nil

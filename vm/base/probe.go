@@ -58,7 +58,7 @@ const userEnd = 1<<47 - 4096
 // is one.
 func cleared(dst []byte, e errno.Errno) uint64 {
 	if e != 0 {
-		clear(dst)
+		vm.Clear(dst)
 	}
 	return e.Neg()
 }

@@ -87,8 +87,8 @@ func (l *layout) fill(b []byte, s *conntrack.Snapshot) {
 	put(b, l.secmark, uint64(s.SecMark))
 	for d := range l.tuples {
 		t, at := &s.Tuples[d], &l.tuples[d]
-		copy(b[at.src.off:at.src.off+at.src.size], t.Src[:])
-		copy(b[at.dst.off:at.dst.off+at.dst.size], t.Dst[:])
+		vm.Copy(b[at.src.off:at.src.off+at.src.size], t.Src[:])
+		vm.Copy(b[at.dst.off:at.dst.off+at.dst.size], t.Dst[:])
 		binary.BigEndian.PutUint16(b[at.srcPort.off:], t.SrcPort)
 		binary.BigEndian.PutUint16(b[at.dstPort.off:], t.DstPort)
 		put(b, at.l3num, uint64(t.Family))

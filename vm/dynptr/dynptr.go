@@ -213,6 +213,6 @@ func move(c *vm.CPU, dstReg string, dst uint64, srcReg string, src uint64, n uin
 	if err != nil {
 		return err
 	}
-	copy(to, from)
+	vm.Copy(to, from)
 	return nil
 }

@@ -158,10 +158,11 @@ func TestRingUnderContention(t *testing.T) {
 		c.Acquire(o)
 		o.Bytes()[0] = byte(c.ID)
 		binary.LittleEndian.PutUint32(o.Bytes()[4:], uint32(i+1))
-		if err := c.Release("R1", o); err != nil {
+		if err := c.Disown("R1", o); err != nil {
 			return err
 		}
 		o.Owner.(*Sample).Commit(0, i%7 == 0)
+		m.Mem.Free(o, c.Site())
 		if i%7 != 0 {
 			sent[c.ID] = i + 1
 		}

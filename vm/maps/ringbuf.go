@@ -129,17 +129,21 @@ func (r *RingBuf) Reserve(size uint64) (*vm.Object, error) {
 // Ring is the map that the record is in.
 func (s *Sample) Ring() *RingBuf { return s.ring }
 
-// Commit submits the record with the bytes that it has now, or discards it.
+// Commit submits the record with the bytes that it has now, or discards it. The
+// caller frees its object, afterwards.
 func (s *Sample) Commit(flags uint64, discard bool) {
 	var data []byte
 	if !discard {
-		data = append([]byte{}, s.obj.Bytes()...)
+		data = vm.Clone(s.obj.Bytes())
 	}
 	s.ring.commit(s.rec, data, flags, discard)
 }
 
 // ReleaseReference discards a record that a stopped program left behind.
-func (s *Sample) ReleaseReference() { s.Commit(ringNoWakeup, true) }
+func (s *Sample) ReleaseReference() {
+	s.Commit(ringNoWakeup, true)
+	s.ring.m.Mem.Free(s.obj, vm.Site{})
+}
 
 func (r *RingBuf) commit(rec *ringRecord, data []byte, flags uint64, discard bool) {
 	r.mu.Lock()
@@ -160,7 +164,7 @@ func (r *RingBuf) output(data []byte, flags uint64) bool {
 	if rec == nil {
 		return false
 	}
-	r.commit(rec, append([]byte{}, data...), flags, false)
+	r.commit(rec, vm.Clone(data), flags, false)
 	return true
 }
 

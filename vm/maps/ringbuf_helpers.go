@@ -56,10 +56,11 @@ func registerRingBuf(r *vm.Registry) {
 			if err != nil {
 				return 0, err
 			}
-			if err := c.Release("R1", o); err != nil {
+			if err := c.Disown("R1", o); err != nil {
 				return 0, err
 			}
 			s.Commit(a[1], discard)
+			c.M.Mem.Free(o, c.Site()) // only now: another CPU may take the memory
 			return 0, nil
 		}
 	}

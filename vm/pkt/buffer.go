@@ -49,13 +49,13 @@ func (b *buffer) Meta() (addr uint64, n uint32) { return b.obj.Addr(), b.meta }
 
 // LoadBytes copies the bytes at off to dst; false when they are not all there.
 func (b *buffer) LoadBytes(off uint32, dst []byte) bool {
-	return b.each(off, dst, func(packet, other []byte) { copy(other, packet) })
+	return b.each(off, dst, func(packet, other []byte) { vm.Copy(other, packet) })
 }
 
 // StoreBytes copies src to the bytes at off; false, and nothing is written,
 // when they are not all there.
 func (b *buffer) StoreBytes(off uint32, src []byte) bool {
-	return b.each(off, src, func(packet, other []byte) { copy(packet, other) })
+	return b.each(off, src, func(packet, other []byte) { vm.Copy(packet, other) })
 }
 
 // each calls f with the pieces of the packet from off on and those of other

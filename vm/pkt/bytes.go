@@ -31,7 +31,7 @@ func skbLoadBytes(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
 		return 0, err
 	}
 	if off > maxInt32 || !s.LoadBytes(off, to) {
-		clear(to)
+		vm.Clear(to)
 		return errno.EFAULT.Neg(), nil
 	}
 	return 0, nil
@@ -57,7 +57,7 @@ func skbLoadBytesRelative(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
 	}
 	at := s.offset(start) + int(off)
 	if !ok || at+int(n) > int(s.headLen()) {
-		clear(to)
+		vm.Clear(to)
 		return errno.EFAULT.Neg(), nil
 	}
 	s.copyFrom(at, to)
@@ -65,7 +65,9 @@ func skbLoadBytesRelative(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
 }
 
 // copyFrom copies linear bytes from at on. Those before the packet are of a link
-// layer header that the program does not see.
+// layer header that the program does not see. See vm.Copy for go:norace.
+//
+//go:norace
 func (s *Skb) copyFrom(at int, to []byte) {
 	for i := range to {
 		to[i] = 0
@@ -116,7 +118,7 @@ func skbStoreBytes(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
 		return errno.EFAULT.Neg(), nil
 	}
 	// What is stored may lie in the packet itself, whose bytes move.
-	from = append([]byte(nil), from...)
+	from = vm.Clone(from)
 	if s.ensureWritable(c, off+n) != 0 {
 		return errno.EFAULT.Neg(), nil
 	}
@@ -124,7 +126,7 @@ func skbStoreBytes(c *vm.CPU, s *Skb, args *[5]uint64) (uint64, error) {
 	if flags&fRecomputeCsum != 0 {
 		s.pullCsumAt(dst, off)
 	}
-	copy(dst, from)
+	vm.Copy(dst, from)
 	if flags&fRecomputeCsum != 0 {
 		s.pushCsumAt(dst, off)
 	}
