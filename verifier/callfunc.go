@@ -19,6 +19,11 @@ func (e *env) checkFuncCall(s *slot) error {
 	if e.subprogs[n].global {
 		return e.callGlobal(n)
 	}
+	if sub := &e.subprogs[n]; sub.Func != nil && !sub.unreliable {
+		// The compiler may have changed what a static function takes.
+		err := e.log.aside(func() error { return e.checkGlobalArgs(n) })
+		sub.unreliable = err != nil
+	}
 	callee, err := e.enter(e.cur, n, e.insn)
 	if err != nil {
 		return err

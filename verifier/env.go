@@ -100,6 +100,7 @@ type subprogInfo struct {
 	changesPkt   bool
 	mightSleep   bool
 	argsPrepared bool
+	unreliable   bool      // a call did not fit its prototype, of a static function
 	args         []argInfo // of a global function
 }
 

@@ -14,6 +14,8 @@ type log struct {
 	// insnEnd is where the text of the instruction that is walked ends, and column its
 	// length: the state after it may follow on the same line.
 	insnEnd, column int
+	// remarks says that refusals decide nothing now.
+	remarks bool
 }
 
 // Alignment of the state behind an instruction.
@@ -37,8 +39,20 @@ func (l *log) printf(format string, args ...any) {
 
 // decisive adds a line about a refusal, at every level.
 func (l *log) decisive(line string) {
+	if l.remarks {
+		l.printf("%s\n", line)
+		return
+	}
 	l.lines = append(l.lines, strings.Split(strings.TrimRight(line, "\n"), "\n")...)
 	l.buf = append(append(l.buf, line...), '\n')
+}
+
+// aside does what may be refused without that deciding anything: what it says is
+// shown where paths are.
+func (l *log) aside(f func() error) error {
+	l.remarks = true
+	defer func() { l.remarks = false }()
+	return f()
 }
 
 // stats adds a line after the walk.
