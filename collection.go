@@ -116,7 +116,7 @@ func (l *collectionLoader) mapByName(name string) (*Map, error) {
 		return nil, fmt.Errorf("map %s: the object has none of that name", name)
 	}
 	if m := l.opts.MapReplacements[name]; m != nil {
-		if err := compatible(spec, m); err != nil {
+		if err := l.host.compatible(spec, m); err != nil {
 			return nil, fmt.Errorf("map %s: its replacement does not fit: %w", name, err)
 		}
 		l.coll.Maps[name] = m
@@ -147,8 +147,11 @@ func (l *collectionLoader) mapAddr(ref *link.MapRef) (uint64, error) {
 }
 
 // compatible compares what must agree between a map and the spec it stands for.
-func compatible(spec *ebpf.MapSpec, m *Map) error {
+func (h *Host) compatible(spec *ebpf.MapSpec, m *Map) error {
 	info := m.m.Info()
+	if m.host != h {
+		return fmt.Errorf("%v is of another host", m)
+	}
 	for _, d := range []struct {
 		what      string
 		want, got any

@@ -150,7 +150,7 @@ func (h *Host) NewNetns(name string) *Netns {
 		Clock: h.clock, HZ: h.clock.HZ(), Seed: h.opts.Seed ^ cookie<<32, NetID: cookie,
 		Max: h.opts.ConntrackMax, Buckets: h.opts.ConntrackBuckets,
 	})
-	out := &Netns{Netns: ns}
+	out := &Netns{Netns: ns, host: h}
 	h.namespaces = append(h.namespaces, out)
 	return out
 }
@@ -159,6 +159,7 @@ func (h *Host) NewNetns(name string) *Netns {
 // and connections.
 type Netns struct {
 	*netns.Netns
+	host *Host
 }
 
 // Conntrack is the namespace's connection tracking table.
@@ -166,6 +167,9 @@ func (n *Netns) Conntrack() *conntrack.Table { return n.Netns.Conntrack }
 
 // SetID gives peer the id that programs in n know it by: opts.netns_id.
 func (n *Netns) SetID(id int32, peer *Netns) error {
+	if peer.host != n.host {
+		return fmt.Errorf("netns id %d: the namespace %s is of another host", id, peer.Name)
+	}
 	if id < 0 {
 		return fmt.Errorf("netns id %d: ids start at 0", id)
 	}

@@ -152,8 +152,14 @@ func (m *Map) Update(key, value any, flags ebpf.MapUpdateFlags) error {
 	}
 	switch v := value.(type) {
 	case *Program:
+		if v.host != m.host {
+			return fmt.Errorf("%v: %v is of another host", m, v)
+		}
 		return userError(m.m.UpdateRef(k, v.prog, uint64(flags)))
 	case *Map:
+		if v.host != m.host {
+			return fmt.Errorf("%v: %v is of another host", m, v)
+		}
 		return userError(m.m.UpdateRef(k, v.m, uint64(flags)))
 	}
 	b, err := m.marshalValue(value)

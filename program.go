@@ -152,6 +152,9 @@ func (p *Program) context(opts *RunOptions) (runContext, error) {
 	if ns == nil {
 		ns = p.host.init
 	}
+	if ns.host != p.host {
+		return nil, fmt.Errorf("the namespace %s is of another host", ns.Name)
+	}
 	if p.Type() == ebpf.XDP {
 		spec := pkt.XDPSpec{Data: data, Ctx: raw, AttachType: p.prog.AttachType}
 		if opts.Device != nil {
