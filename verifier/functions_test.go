@@ -126,8 +126,8 @@ func (g *caller) ends() {
 }
 
 // functions is a program of up to three functions, each of which may call the next.
-func functions(rnd *rand.Rand, n int) []link.Raw {
-	g := &caller{tamer: tamer{generator: generator{Rand: rnd}}}
+func functions(rnd *rand.Rand, ctx *layout, n int) []link.Raw {
+	g := &caller{tamer: tamer{generator: generator{Rand: rnd, ctx: ctx}}}
 	g.emit(link.Raw{Op: 0xbf, Dst: ctxReg, Src: 1})
 	for _, r := range tameRegs {
 		g.set(r, pick(&g.generator, number, small, packet, packetEnd, frame))

@@ -7,9 +7,21 @@ import (
 	"github.com/bpfct/bpfct/link"
 )
 
+// layout is where a context has its packet and some numbers.
+type layout struct {
+	data, end, meta int16
+	numbers         []int16
+}
+
+var (
+	skbLayout = &layout{76, 80, 140, []int16{0, 4, 8}}
+	xdpLayout = &layout{0, 4, 8, []int16{12, 16}}
+)
+
 // generator makes programs instruction by instruction. r6 keeps the context.
 type generator struct {
 	*rand.Rand
+	ctx   *layout
 	insns []link.Raw
 	jumps []int // whose ends come last
 	// sloppy makes one instruction in that many a wrong one; 0 for none.
@@ -52,7 +64,7 @@ func (g *generator) fill(dst uint8) {
 		v := uint64(g.imm())<<32 | uint64(uint32(g.imm()))
 		g.emit(link.Raw{Op: 0x18, Dst: dst, Imm: int32(v)}, link.Raw{Imm: int32(v >> 32)})
 	case 2:
-		g.emit(link.Raw{Op: 0x61, Dst: dst, Src: ctxReg, Off: pick[int16](g, 0, 4, 8)})
+		g.emit(link.Raw{Op: 0x61, Dst: dst, Src: ctxReg, Off: pick(g, g.ctx.numbers...)})
 	case 3:
 		g.emit(link.Raw{Op: pick[uint8](g, 0x71, 0x69, 0x61, 0x91, 0x89, 0x81), Dst: dst, Src: 10, Off: -56})
 	default:
@@ -166,8 +178,8 @@ func (g *generator) finish() []link.Raw {
 }
 
 // scalars is a program that computes with numbers.
-func scalars(rnd *rand.Rand, n, sloppy int) []link.Raw {
-	g := &generator{Rand: rnd, sloppy: sloppy}
+func scalars(rnd *rand.Rand, ctx *layout, n, sloppy int) []link.Raw {
+	g := &generator{Rand: rnd, ctx: ctx, sloppy: sloppy}
 	g.emit(link.Raw{Op: 0xbf, Dst: ctxReg, Src: 1})
 	for _, r := range []uint8{1, 2, 3, 4, 5, 7, 8, 9} {
 		if sloppy == 0 || g.IntN(20) > 0 {

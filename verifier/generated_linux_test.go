@@ -19,12 +19,12 @@ var (
 // families are the kinds of generated programs.
 var families = []struct {
 	name string
-	make func(rnd *rand.Rand, sloppy int) []link.Raw
+	make func(rnd *rand.Rand, ctx *layout, sloppy int) []link.Raw
 }{
-	{"scalars", func(rnd *rand.Rand, sloppy int) []link.Raw { return scalars(rnd, 25, sloppy) }},
-	{"pointers", func(rnd *rand.Rand, sloppy int) []link.Raw { return pointers(rnd, 20, sloppy) }},
-	{"tame", func(rnd *rand.Rand, sloppy int) []link.Raw { return tame(rnd, 20) }},
-	{"functions", func(rnd *rand.Rand, _ int) []link.Raw { return functions(rnd, 8) }},
+	{"scalars", func(rnd *rand.Rand, ctx *layout, sloppy int) []link.Raw { return scalars(rnd, ctx, 25, sloppy) }},
+	{"pointers", func(rnd *rand.Rand, ctx *layout, sloppy int) []link.Raw { return pointers(rnd, ctx, 20, sloppy) }},
+	{"tame", func(rnd *rand.Rand, ctx *layout, _ int) []link.Raw { return tame(rnd, ctx, 20) }},
+	{"functions", func(rnd *rand.Rand, ctx *layout, _ int) []link.Raw { return functions(rnd, ctx, 8) }},
 }
 
 // TestGeneratedPrograms compares verdicts and whole logs of generated programs with
@@ -46,8 +46,12 @@ func TestGeneratedPrograms(t *testing.T) {
 			bad, accepted := 0, 0
 			for i := range *programs {
 				n := *seed + uint64(i)
-				insns := f.make(rand.New(rand.NewPCG(n, uint64(k))), int(n%2)*30)
-				diff, ok := sameVerdict(insns, ebpf.SchedCLS, maps, fds)
+				typ, ctx := ebpf.SchedCLS, skbLayout
+				if n%3 == 0 {
+					typ, ctx = ebpf.XDP, xdpLayout
+				}
+				insns := f.make(rand.New(rand.NewPCG(n, uint64(k))), ctx, int(n%2)*30)
+				diff, ok := sameVerdict(insns, typ, maps, fds)
 				if ok {
 					accepted++
 				}

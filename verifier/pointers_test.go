@@ -16,6 +16,7 @@ func pointerMaps() []*ebpf.MapSpec {
 		{Name: "m1", Type: ebpf.Hash, KeySize: 8, ValueSize: 32, MaxEntries: 4},
 		{Name: "m2", Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 2, InnerMap: inner},
 		{Name: "m3", Type: ebpf.SockMap, KeySize: 4, ValueSize: 4, MaxEntries: 2},
+		{Name: "m4", Type: ebpf.XSKMap, KeySize: 4, ValueSize: 4, MaxEntries: 2},
 	}
 }
 
@@ -35,21 +36,21 @@ func (g *generator) lookup(dst uint8, m int) {
 func (g *generator) point(dst uint8) {
 	switch g.IntN(12) {
 	case 0, 1:
-		g.emit(link.Raw{Op: 0x61, Dst: dst, Src: ctxReg, Off: 76})
+		g.emit(link.Raw{Op: 0x61, Dst: dst, Src: ctxReg, Off: g.ctx.data})
 	case 2, 3:
-		g.emit(link.Raw{Op: 0x61, Dst: dst, Src: ctxReg, Off: 80})
+		g.emit(link.Raw{Op: 0x61, Dst: dst, Src: ctxReg, Off: g.ctx.end})
 	case 4:
-		g.emit(link.Raw{Op: 0x61, Dst: dst, Src: ctxReg, Off: 140})
+		g.emit(link.Raw{Op: 0x61, Dst: dst, Src: ctxReg, Off: g.ctx.meta})
 	case 5:
 		g.emit(link.Raw{Op: 0xbf, Dst: dst, Src: 10})
 	case 6:
 		g.emit(link.Raw{Op: 0xbf, Dst: dst, Src: ctxReg})
 	case 7:
-		g.emit(link.Raw{Op: 0x18, Dst: dst, Src: 1, Imm: int32(g.IntN(4))}, link.Raw{})
+		g.emit(link.Raw{Op: 0x18, Dst: dst, Src: 1, Imm: int32(g.IntN(5))}, link.Raw{})
 	case 8:
 		g.emit(link.Raw{Op: 0x18, Dst: dst, Src: 2}, link.Raw{Imm: int32(g.IntN(64))})
 	default:
-		g.lookup(dst, g.IntN(4))
+		g.lookup(dst, g.IntN(5))
 	}
 }
 
@@ -67,8 +68,8 @@ func (g *generator) bounded(dst uint8) {
 }
 
 // pointers is a program that computes with, compares and follows pointers.
-func pointers(rnd *rand.Rand, n, sloppy int) []link.Raw {
-	g := &generator{Rand: rnd, sloppy: sloppy}
+func pointers(rnd *rand.Rand, ctx *layout, n, sloppy int) []link.Raw {
+	g := &generator{Rand: rnd, ctx: ctx, sloppy: sloppy}
 	g.emit(link.Raw{Op: 0xbf, Dst: ctxReg, Src: 1})
 	ptrs := []uint8{7, 8, 9}
 	nums := []uint8{1, 2, 3, 4, 5}

@@ -39,11 +39,11 @@ func (g *tamer) set(r uint8, k kind) {
 		g.fill(r)
 		g.emit(link.Raw{Op: 0x57, Dst: r, Imm: pick[int32](&g.generator, 1, 7, 8, 14, 31, 63)})
 	case packet:
-		g.emit(link.Raw{Op: 0x61, Dst: r, Src: ctxReg, Off: 76})
+		g.emit(link.Raw{Op: 0x61, Dst: r, Src: ctxReg, Off: g.ctx.data})
 	case packetEnd:
-		g.emit(link.Raw{Op: 0x61, Dst: r, Src: ctxReg, Off: 80})
+		g.emit(link.Raw{Op: 0x61, Dst: r, Src: ctxReg, Off: g.ctx.end})
 	case meta:
-		g.emit(link.Raw{Op: 0x61, Dst: r, Src: ctxReg, Off: 140})
+		g.emit(link.Raw{Op: 0x61, Dst: r, Src: ctxReg, Off: g.ctx.meta})
 	case frame:
 		g.emit(link.Raw{Op: 0xbf, Dst: r, Src: 10}, link.Raw{Op: 0x07, Dst: r, Imm: -64})
 	case value:
@@ -92,7 +92,16 @@ func (g *tamer) compare() {
 		if b == a {
 			return
 		}
-		g.set(b, packet)
+		if g.set(b, packet); g.IntN(2) == 0 {
+			// A copy is checked first: what is known of it is known of both.
+			if c := g.reg(); c != a && c != b {
+				g.emit(link.Raw{Op: 0xbf, Dst: c, Src: b}, link.Raw{Op: 0x07, Dst: c, Imm: 4})
+				g.kinds[c] = packet
+				if end := g.of(packetEnd); end != b && end != a {
+					g.branch(link.Raw{Op: 0x2d, Dst: c, Src: end})
+				}
+			}
+		}
 	}
 	if g.IntN(2) == 0 {
 		a, b = b, a
@@ -145,8 +154,8 @@ func (g *tamer) move() {
 }
 
 // tame is a program that mostly is accepted, or gets far.
-func tame(rnd *rand.Rand, n int) []link.Raw {
-	g := &tamer{generator: generator{Rand: rnd}}
+func tame(rnd *rand.Rand, ctx *layout, n int) []link.Raw {
+	g := &tamer{generator: generator{Rand: rnd, ctx: ctx}}
 	g.emit(link.Raw{Op: 0xbf, Dst: ctxReg, Src: 1})
 	for _, r := range tameRegs {
 		g.set(r, pick(&g.generator, number, small, packet, packetEnd, meta, value, frame))
