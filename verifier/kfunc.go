@@ -81,6 +81,9 @@ func (e *env) checkKfuncCall(s *slot) error {
 	if lc == nil || lc.Proto == nil || lc.Func == nil {
 		return e.reject(errno.EINVAL, "invalid kernel function call not eliminated in verifier pass")
 	}
+	if lc.Name == "__bpf_trap" {
+		return e.reject(errno.EFAULT, "unexpected __bpf_trap() due to uninitialized variable?")
+	}
 	if !lc.Allowed {
 		return e.reject(errno.EACCES, "calling kernel function %s is not allowed", lc.Name)
 	}
@@ -131,13 +134,10 @@ func (e *env) checkKfuncCall(s *slot) error {
 
 // beforeKfunc is what does not depend on the arguments.
 func (e *env) beforeKfunc(c *kcall) error {
-	switch c.name {
-	case "bpf_res_spin_lock", "bpf_res_spin_lock_irqsave":
+	if c.name == "bpf_res_spin_lock" || c.name == "bpf_res_spin_lock_irqsave" {
 		if err := e.lockFails(); err != nil {
 			return err
 		}
-	case "__bpf_trap":
-		return e.reject(errno.EFAULT, "unexpected __bpf_trap() due to uninitialized variable?")
 	}
 	if c.mightSleep() && !e.cur.InSleepable {
 		return e.reject(errno.EACCES, "program must be sleepable to call sleepable kfunc %s", c.name)

@@ -15,7 +15,7 @@ import (
 	"github.com/bpfct/bpfct/verifier"
 )
 
-//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/graph.c testdata/dynptr.c testdata/sections.c testdata/kptrs.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/graph.c testdata/dynptr.c testdata/sections.c testdata/kptrs.c testdata/kfuncs.c
 
 // Programs in C, most of them wrong, each in its own way: verdict, errno and the
 // whole log are the kernel's.
