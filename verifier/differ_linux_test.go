@@ -80,23 +80,31 @@ func theirs(insns []link.Raw, typ ebpf.ProgramType, fds []int, level uint32) (st
 	return kernelload.Load(typ, code, level)
 }
 
-var noise = []*regexp.Regexp{
-	regexp.MustCompile(`(?m)^verification time .*\n`),
-	regexp.MustCompile(`(?m)^stack depth .*\n`),
-	regexp.MustCompile(`(?m)^func#.*\n`),
-	regexp.MustCompile(`(?m)^Live regs before insn:\n( +(\d+ +)?\d+: [.0-9]{10} .*\n)*`),
-	regexp.MustCompile(`(?m)^\(\d+\) (frame|live stack).*\n`),
-	regexp.MustCompile(`(?m)^processed .*\n`),
-}
-
 var addresses = regexp.MustCompile(`(?m)(\(18\) r\d = 0x)[0-9a-f]+ *(; R\d=map_|$)`)
 
-// plain is a log without what differs from run to run.
+// plain is a log without what differs from run to run, and without the tables that
+// come before the walk and after it.
 func plain(log string) string {
-	for _, re := range noise {
-		log = re.ReplaceAllString(log, "")
+	var b strings.Builder
+	table := false
+	for line := range strings.Lines(log) {
+		if table = table && line[0] == ' '; table {
+			continue
+		}
+		switch {
+		case strings.HasPrefix(line, "Live regs before insn:"):
+			table = true
+			continue
+		case strings.HasPrefix(line, "verification time "), strings.HasPrefix(line, "stack depth "),
+			strings.HasPrefix(line, "func#"), strings.HasPrefix(line, "processed "),
+			line[0] == '(' && (strings.Contains(line, ") frame ") || strings.Contains(line, ") live stack ")):
+			continue
+		case strings.Contains(line, ": (18) "):
+			line = addresses.ReplaceAllString(line, "${1}ADDR $2")
+		}
+		b.WriteString(line)
 	}
-	return addresses.ReplaceAllString(log, "${1}ADDR $2")
+	return b.String()
 }
 
 // errnoOf is the number of what the kernel answered, 0 for success.

@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	programs = flag.Int("programs", 200, "generated programs of each kind that the kernel is asked about")
+	programs = flag.Int("programs", 100, "generated programs of each kind that the kernel is asked about")
 	seed     = flag.Uint64("seed", 1, "of the first generated program")
 )
 
