@@ -3,6 +3,8 @@ package verifier
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -163,11 +165,9 @@ func (e *env) verify() (*Result, error) {
 	if err != nil && !errors.As(err, &refused) {
 		return nil, err
 	}
-	e.summary()
-	res := &Result{Insns: e.processed, States: e.states, PeakStates: e.peakStates, Log: e.log.text()}
-	for i := range e.subprogs {
-		res.Stack = append(res.Stack, e.subprogs[i].stackDepth)
-	}
+	depths := e.depths(refused)
+	e.summary(depths)
+	res := &Result{Insns: e.processed, States: e.states, PeakStates: e.peakStates, Stack: depths, Log: e.log.text()}
 	res.reached, res.probes = make([]bool, len(e.aux)), make([]bool, len(e.aux))
 	for i := range e.aux {
 		t := e.aux[i].ptr
@@ -208,9 +208,9 @@ func (e *env) run() error {
 }
 
 // summary writes the lines of counts.
-func (e *env) summary() {
+func (e *env) summary(depths []int) {
 	if e.opts.Log&LogStats != 0 {
-		e.log.stats("stack depth %s", e.stackDepths())
+		e.log.stats("stack depth %s", joinDepths(depths))
 	}
 	if e.opts.Log != LogError {
 		e.log.stats("processed %d insns (limit %d) max_states_per_insn %d total_states %d peak_states %d mark_read %d",
@@ -218,15 +218,28 @@ func (e *env) summary() {
 	}
 }
 
-func (e *env) stackDepths() string {
-	s := ""
-	for i := range e.subprogs {
-		if i > 0 {
-			s += "+"
-		}
-		s += fmt.Sprint(e.subprogs[i].stackDepth)
+// depths are the stack depths of the functions, as far as the verification came.
+func (e *env) depths(refused *refusal) []int {
+	if refused == nil {
+		return e.finalDepths()
 	}
-	return s
+	out := make([]int, len(e.subprogs))
+	for i := range e.subprogs {
+		out[i] = e.subprogs[i].stackDepth
+	}
+	return out
+}
+
+// joinDepths is "16+0+8".
+func joinDepths(depths []int) string {
+	var b strings.Builder
+	for i, d := range depths {
+		if i > 0 {
+			b.WriteByte('+')
+		}
+		b.WriteString(strconv.Itoa(d))
+	}
+	return b.String()
 }
 
 // newID returns an ID that nothing has.

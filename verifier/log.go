@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -46,6 +47,9 @@ func (l *log) decisive(line string) {
 	l.lines = append(l.lines, strings.Split(strings.TrimRight(line, "\n"), "\n")...)
 	l.buf = append(append(l.buf, line...), '\n')
 }
+
+// unended takes the end off the last line, for messages that the kernel does not end.
+func (l *log) unended() { l.buf = bytes.TrimSuffix(l.buf, []byte{'\n'}) }
 
 // aside does what may be refused without that deciding anything: what it says is
 // shown where paths are.

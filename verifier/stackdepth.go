@@ -114,7 +114,9 @@ func (e *env) nextCallee(chain []level) (int, error) {
 				continue
 			}
 			if sub.isException {
-				return -1, e.reject(errno.EINVAL, "insn %d cannot call exception cb directly", at)
+				err := e.reject(errno.EINVAL, "insn %d cannot call exception cb directly", at)
+				e.log.unended()
+				return -1, err
 			}
 		}
 		return callee, nil
@@ -125,6 +127,50 @@ func (e *env) nextCallee(chain []level) (int, error) {
 // frameSize is the stack that a function takes.
 func (e *env) frameSize(sub int) int {
 	return (e.subprogs[sub].stackDepth + frameAlign - 1) / frameAlign * frameAlign
+}
+
+// What the kernel adds to the stack of a function when it compiles it: room for the
+// counters of may_goto, and for the registers of a loop that a bpf_loop became.
+const (
+	mayGotoStack = 16
+	loopStack    = 24
+)
+
+// finalDepths are the stack depths of the functions as they are compiled: without
+// those that are never reached, and with one more where the kernel adds a function
+// for exceptions to end in.
+func (e *env) finalDepths() []int {
+	var out []int
+	throwing := false
+	for i := range e.subprogs {
+		s := &e.subprogs[i]
+		seen, mayGotos, loops := false, false, false
+		for at := s.Start; at < s.End; at++ {
+			if !e.aux[at].seen {
+				continue
+			}
+			in := &e.slots[at]
+			seen = true
+			mayGotos = mayGotos || in.Op == opMayGoto && in.Off != 0
+			loops = loops || e.aux[at].loopInlined
+			throwing = throwing || in.isKfuncCall() && throws(in)
+		}
+		if !seen {
+			continue
+		}
+		depth := s.stackDepth
+		if loops {
+			depth += loopStack
+		}
+		if mayGotos {
+			depth += mayGotoStack
+		}
+		out = append(out, depth)
+	}
+	if throwing && e.exceptionAt == 0 {
+		out = append(out, 0)
+	}
+	return out
 }
 
 // throws reports whether a call of a kfunc is that of bpf_throw, which no caller
