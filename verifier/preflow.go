@@ -219,7 +219,7 @@ func (e *env) findExceptionCallback() (int, error) {
 			continue
 		}
 		if found {
-			return 0, e.reject(errno.EINVAL, "multiple exception callback tags for main subprog")
+			return 0, e.reject(errno.EEXIST, "multiple exception callback tags for main subprog")
 		}
 		name, found = t[len(tag):], true
 	}
@@ -236,5 +236,5 @@ func (e *env) findExceptionCallback() (int, error) {
 		}
 		return e.prog.Insns[p.Start].Slot, nil
 	}
-	return 0, e.reject(errno.EINVAL, "exception callback '%s' could not be found in BTF", name)
+	return 0, e.reject(errno.ENOENT, "exception callback '%s' could not be found in BTF", name)
 }

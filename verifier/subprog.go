@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/cilium/ebpf/btf"
@@ -275,7 +276,7 @@ func (e *env) checkGlobalArg(i int, a *argInfo) error {
 			return err
 		}
 		if err := e.checkMemArg(regno, r, int(a.size)); err != nil {
-			return err
+			return withErrno(err, errno.EINVAL)
 		}
 		if !a.typ.Has(kernel.ArgMaybeNull) && (r.MayBeNull() || r.IsNull()) {
 			return e.reject(errno.EINVAL, "arg#%d is expected to be non-NULL", i)
@@ -296,6 +297,15 @@ func (e *env) checkGlobalArg(i int, a *argInfo) error {
 		return e.checkArgOffset(regno, r, false, false)
 	}
 	return nil
+}
+
+// withErrno gives a refusal another errno.
+func withErrno(err error, no errno.Errno) error {
+	var r *refusal
+	if errors.As(err, &r) {
+		r.errno = no
+	}
+	return err
 }
 
 // checkMemArg checks memory of a known size that the callee may read and write, NULL
