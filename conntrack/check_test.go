@@ -45,7 +45,7 @@ func check(t *Table) error {
 		}
 	}
 	for s := range slots {
-		if !slots[s^1] {
+		if !slots[s^1] && Status(t.slab.at(s.handle()).status.Load())&IPSNATClash == 0 {
 			return fmt.Errorf("handle %d stands in the index by one tuple only", s.handle())
 		}
 	}

@@ -132,7 +132,7 @@ func (c Conn) SetMark(m uint32) error {
 		return errno.ESRCH
 	}
 	if c.e.mark.Swap(m) != m {
-		c.t.publishUpdate(c)
+		c.t.publishUpdate(ChangedMark, c)
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func (c Conn) ChangeTimeout(ms uint32) error {
 	if c.Status()&IPSDying != 0 {
 		return errno.ETIME
 	}
-	c.t.publishUpdate(c)
+	c.t.publishUpdate(ChangedByProgram, c)
 	return nil
 }
 
@@ -200,7 +200,7 @@ func (c Conn) ChangeStatus(s Status) error {
 	}
 	if on := s & ipsAll &^ ipsUnchangeable; on != 0 {
 		if was := Status(c.e.status.Or(uint32(on))); was|on != was {
-			c.t.publishUpdate(c)
+			c.t.publishUpdate(ChangedByProgram, c)
 		}
 	}
 	return nil
@@ -220,7 +220,7 @@ func (c Conn) SetLabels(value, mask [16]byte) error {
 		return errno.ESRCH
 	}
 	if c.e.replaceLabels(value, mask) {
-		c.t.publishUpdate(c)
+		c.t.publishUpdate(ChangedLabel, c)
 	}
 	return nil
 }

@@ -66,11 +66,13 @@ func (s *Snapshot) Append(b []byte, o DumpOptions) []byte {
 	}
 	b = orig.appendDump(b)
 	b = s.appendZone(b, "zone-orig=", ZoneDirOrig)
+	b = s.appendCounter(b, Original)
 	if s.Status&IPSSeenReply == 0 {
 		b = append(b, "[UNREPLIED] "...)
 	}
 	b = reply.appendDump(b)
 	b = s.appendZone(b, "zone-reply=", ZoneDirReply)
+	b = s.appendCounter(b, Reply)
 	if s.Status&IPSAssured != 0 {
 		b = append(b, "[ASSURED] "...)
 	}
@@ -78,6 +80,9 @@ func (s *Snapshot) Append(b []byte, o DumpOptions) []byte {
 	b = strconv.AppendUint(b, uint64(s.Mark), 10)
 	b = append(b, ' ')
 	b = s.appendZone(b, "zone=", ZoneDirDefault)
+	if s.Proto != nil && s.Proto.Stamped && s.HZ > 0 {
+		b = fmt.Appendf(b, "delta-time=%d ", s.Proto.Age/uint64(s.HZ))
+	}
 	b = append(b, "use="...)
 	b = strconv.AppendInt(b, int64(s.Use), 10)
 	if o.ID {
@@ -98,10 +103,13 @@ func (s *Snapshot) Seconds() int {
 // State is the name of the protocol's state, empty for protocols without one.
 // A TCP connection whose packets nobody tracked is in state NONE.
 func (s *Snapshot) State() string {
-	if s.Tuples[Original].Proto == ProtoTCP {
+	if s.Tuples[Original].Proto != ProtoTCP {
+		return ""
+	}
+	if s.Proto == nil || s.Proto.TCP == nil {
 		return "NONE"
 	}
-	return ""
+	return s.Proto.TCP.State.String()
 }
 
 // appendZone adds the zone where it is shown with direction dir: a dump has
@@ -113,6 +121,15 @@ func (s *Snapshot) appendZone(b []byte, name string, dir ZoneDir) []byte {
 	b = append(b, name...)
 	b = strconv.AppendUint(b, uint64(s.Zone.ID), 10)
 	return append(b, ' ')
+}
+
+// appendCounter adds what went in a direction where it was counted.
+func (s *Snapshot) appendCounter(b []byte, d Dir) []byte {
+	if s.Proto == nil || s.Proto.Counters == nil {
+		return b
+	}
+	n := s.Proto.Counters[d]
+	return fmt.Appendf(b, "packets=%d bytes=%d ", n.Packets, n.Bytes)
 }
 
 // fields are what layer 4 has, as names and values.

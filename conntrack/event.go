@@ -25,9 +25,31 @@ func (e EventType) String() string {
 
 // Event is a change of the table with the connection as it was right after it.
 type Event struct {
-	Type EventType
-	Conn Snapshot
+	Type    EventType
+	Changes Changes
+	Conn    Snapshot
 }
+
+// Changes says what an event is about (enum ip_conntrack_events as bits).
+type Changes uint16
+
+// The changes. Linux numbers them so.
+const (
+	ChangedNew       Changes = 1 << 0 // a new connection
+	ChangedRelated   Changes = 1 << 1 // a new connection that was expected
+	ChangedDestroy   Changes = 1 << 2
+	ChangedReply     Changes = 1 << 3 // the first answer: SEEN_REPLY
+	ChangedAssured   Changes = 1 << 4 // ASSURED
+	ChangedProtoInfo Changes = 1 << 5 // the protocol's state
+	ChangedHelper    Changes = 1 << 6
+	ChangedMark      Changes = 1 << 7
+	ChangedSeqAdj    Changes = 1 << 8
+	ChangedSecMark   Changes = 1 << 9
+	ChangedLabel     Changes = 1 << 10
+	// ChangedByProgram is status or timeout, which a program changed; Linux
+	// has no event for it.
+	ChangedByProgram Changes = 1 << 15
+)
 
 type subscriber struct{ f func(Event) }
 
@@ -68,7 +90,7 @@ func (t *Table) changeSubs(change func([]*subscriber) []*subscriber) {
 }
 
 // publish tells the subscribers. The caller holds a reference and no lock.
-func (t *Table) publish(typ EventType, c Conn) {
+func (t *Table) publish(typ EventType, ch Changes, c Conn) {
 	subs := t.subs.Load()
 	if subs == nil {
 		return
@@ -78,13 +100,32 @@ func (t *Table) publish(typ EventType, c Conn) {
 		return
 	}
 	for _, s := range *subs {
-		s.f(Event{typ, snap})
+		s.f(Event{typ, ch, snap})
 	}
 }
 
 // publishUpdate tells them of a connection that is in the table.
-func (t *Table) publishUpdate(c Conn) {
+func (t *Table) publishUpdate(ch Changes, c Conn) {
 	if t.subs.Load() != nil && c.Status()&(IPSConfirmed|IPSDying) == IPSConfirmed {
-		t.publish(EventUpdate, c)
+		t.publish(EventUpdate, ch, c)
+	}
+}
+
+// note remembers what a packet changed until [Table.Confirm] tells it.
+func (c Conn) note(ch Changes) { c.t.slab.trackOf(c.h).changes.Or(uint32(ch)) }
+
+// deliver tells what was noted.
+func (t *Table) deliver(c Conn) {
+	x := t.slab.trackIfAny(c.h)
+	if x == nil || x.changes.Load() == 0 || c.Status()&(IPSConfirmed|IPSDying) != IPSConfirmed {
+		return
+	}
+	ch := Changes(x.changes.Swap(0))
+	switch {
+	case ch == 0:
+	case ch&(ChangedNew|ChangedRelated) != 0:
+		t.publish(EventNew, ch, c)
+	default:
+		t.publish(EventUpdate, ch, c)
 	}
 }

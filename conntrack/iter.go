@@ -14,8 +14,8 @@ func (t *Table) All() iter.Seq[Conn] {
 		end := t.slab.end()
 		for h := handle(1); h < end; h++ {
 			e := t.slab.at(h)
-			if Status(e.status.Load())&(IPSConfirmed|IPSDying) != IPSConfirmed {
-				continue
+			if Status(e.status.Load())&(IPSConfirmed|IPSDying|IPSNATClash) != IPSConfirmed {
+				continue // what lost a clash is not shown
 			}
 			c, ok := t.hold(h, e)
 			if !ok {

@@ -21,62 +21,69 @@ func (t *Table) Insert(c Conn) error {
 	if c.t != t || !c.Valid() {
 		return errno.EINVAL
 	}
-	if err := t.insert(c.h, c.e); err != nil {
+	if _, err := t.insert(c.h, c.e, nil); err != nil {
 		if err != errno.EINVAL {
 			c.put()
 		}
 		return err
 	}
 	t.stats.add(statInsert, 1)
-	t.publish(EventNew, c)
+	t.publish(EventNew, ChangedNew, c)
 	return nil
 }
 
-func (t *Table) insert(h handle, e *entry) error {
+// insert confirms e. Where something has one of its tuples and i, what is known
+// of the packet, is given, the two may become one: merged says so, and i has
+// the other then.
+func (t *Table) insert(h handle, e *entry, i *Info) (merged bool, err error) {
 	p := t.places(e)
 	limit := minChain + t.rand.below(maxMore)
 	t.lockBoth(&p)
 	defer t.unlockBoth(&p)
 	if Status(e.status.Load())&IPSConfirmed != 0 {
-		return errno.EINVAL
+		return false, errno.EINVAL
 	}
 	for d := range Reply + 1 {
-		if t.clash(&p[d], e, d) {
-			return errno.EEXIST
+		if o, ok := t.clash(&p[d], e, d); ok {
+			if i != nil && t.resolveClash(i, o, &p) {
+				return true, nil
+			}
+			return false, errno.EEXIST
 		}
 		if t.chains.length(p[d].hash) > limit+1 {
 			t.stats.add(statChainTooLong, 1)
-			return errno.ENOSPC
+			return false, errno.ENOSPC
 		}
 	}
 	if !t.index[p[0].shard].add(makeSlot(p[0].tag, h, Original)) {
-		return errno.ENOSPC
+		return false, errno.ENOSPC
 	}
 	if !t.index[p[1].shard].add(makeSlot(p[1].tag, h, Reply)) {
 		t.index[p[0].shard].remove(p[0].tag, h, Original)
-		return errno.ENOSPC
+		return false, errno.ENOSPC
 	}
 	t.chains.add(p[0].hash, 1)
 	t.chains.add(p[1].hash, 1)
 	e.timeout.Add(t.now())
+	t.stampStart(h)
 	e.use.Add(1)
 	e.status.Or(uint32(IPSConfirmed))
-	return nil
+	return false, nil
 }
 
-// clash says whether something in the bucket of p keeps e out. A tuple is
+// clash gives what in the bucket of p keeps e out. A tuple is
 // compared with both tuples of the others; zones by the direction of the
 // other's tuple, while the bucket is that of e's own direction d.
-func (t *Table) clash(p *place, e *entry, d Dir) bool {
+func (t *Table) clash(p *place, e *entry, d Dir) (slot, bool) {
 	id := e.zone.IDFor(d)
 	for c := t.index[p.shard].seek(p.tag); ; {
 		s, ok := c.next()
 		if !ok {
-			return false
+			return 0, false
 		}
 		o, od := t.slab.at(s.handle()), s.dir()
 		if oid := o.zone.IDFor(od); oid == id && oid == e.zone.IDFor(od) && *o.tuple(od) == *e.tuple(d) {
-			return true
+			return s, true
 		}
 	}
 }
@@ -99,13 +106,23 @@ func (t *Table) Lookup(tuple Tuple, zone Zone) (Conn, Dir, error) {
 
 // find looks in the bucket of tuple and zone id.
 func (t *Table) find(tuple *Tuple, zone Zone, id uint16) (Conn, Dir, bool) {
-	return t.search(tuple, id, func(e *entry, d Dir) bool { return zone.IDFor(d) == id })
+	p := t.placeOf(tuple, id)
+	return t.findAt(&p, tuple, zone, id)
+}
+
+// findAt is find where the place of tuple is known.
+func (t *Table) findAt(p *place, tuple *Tuple, zone Zone, id uint16) (Conn, Dir, bool) {
+	return t.searchAt(p, tuple, id, func(e *entry, d Dir) bool { return zone.IDFor(d) == id })
 }
 
 // search gives the newest connection that has tuple under id, has not expired
 // and suits, with a reference. Those that expired it ends.
 func (t *Table) search(tuple *Tuple, id uint16, suits func(*entry, Dir) bool) (Conn, Dir, bool) {
 	p := t.placeOf(tuple, id)
+	return t.searchAt(&p, tuple, id, suits)
+}
+
+func (t *Table) searchAt(p *place, tuple *Tuple, id uint16, suits func(*entry, Dir) bool) (Conn, Dir, bool) {
 	s := &t.index[p.shard]
 	now := t.now()
 again:
@@ -151,11 +168,13 @@ func (t *Table) unlink(c Conn) bool {
 	}
 	e.status.Or(uint32(IPSDying))
 	for d := range Reply + 1 {
-		t.index[p[d].shard].remove(p[d].tag, c.h, d)
-		t.chains.add(p[d].hash, -1)
+		if t.index[p[d].shard].remove(p[d].tag, c.h, d) { // what lost a clash has its reply only
+			t.chains.add(p[d].hash, -1)
+		}
 	}
 	t.unlockBoth(&p)
-	t.publish(EventDestroy, c)
+	t.stampStop(c.h)
+	t.publish(EventDestroy, ChangedDestroy, c)
 	c.put()
 	return true
 }
@@ -216,6 +235,7 @@ func (t *Table) dropBucket(bucket, n uint32) (dropped int) {
 // GC ends connections that have expired, looking at no more than budget of
 // them (all where it is 0) from where the last call stopped, and says how many
 // it ended. Linux does this from a worker; here the owner of the clock calls it.
+// After a packet found the table full, connections that are closing go too.
 func (t *Table) GC(budget int) int {
 	end := t.slab.end()
 	if end <= 1 {
@@ -225,15 +245,16 @@ func (t *Table) GC(budget int) int {
 		budget = int(end)
 	}
 	ended, now := 0, t.now()
+	early := t.full.Swap(false) && uint32(t.Count()) > t.sysctls.max()/100*95
 	h := handle(t.gcNext.Load())
 	for range budget {
 		if h == 0 || h >= end {
 			h = 1
 		}
 		e := t.slab.at(h)
-		if s := Status(e.status.Load()); s&(IPSConfirmed|IPSDying) == IPSConfirmed && expired(e.timeout.Load(), now) {
+		if s := Status(e.status.Load()); s&(IPSConfirmed|IPSDying) == IPSConfirmed && (expired(e.timeout.Load(), now) || early && t.closing(h, e)) {
 			if c, ok := t.hold(h, e); ok {
-				if expired(e.timeout.Load(), now) && t.unlink(c) {
+				if (expired(e.timeout.Load(), now) || early) && t.unlink(c) {
 					ended++
 				}
 				c.put()

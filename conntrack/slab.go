@@ -45,8 +45,7 @@ func (e *entry) tuple(d Dir) *Tuple {
 	return &e.reply
 }
 
-// cold is what is seldom needed of a connection. Protocol state and the other
-// extensions have their place here, out of the way of lookups.
+// cold is what is seldom needed of a connection, out of the way of lookups.
 type cold struct {
 	// master is the connection that expected this one, which this one holds a
 	// reference to, or nothing. Written by the owner before it is confirmed.
@@ -66,23 +65,78 @@ type chunk struct {
 	cold [chunkSize]cold
 }
 
+// chunkRef is where the parts of a chunk are. What only packets need is made
+// with the first packet that needs it.
+type chunkRef struct {
+	chunk  atomic.Pointer[chunk]
+	tracks atomic.Pointer[[chunkSize]track]
+	counts atomic.Pointer[[chunkSize]counts]
+}
+
 // slab gives out entries and keeps them where they are for ever, so that a
 // stale handle or pointer always meets an entry, if another one.
 type slab struct {
 	// dir is replaced by one of twice the size when it is full; its elements
 	// are set once. Reading needs no lock.
-	dir atomic.Pointer[[]atomic.Pointer[chunk]]
+	dir atomic.Pointer[[]chunkRef]
 
 	mu   sync.Mutex // guards next, and who may change dir
 	next handle     // the first handle that was never given out
 }
 
 func (s *slab) at(h handle) *entry {
-	return &(*s.dir.Load())[h>>chunkBits].Load().hot[h%chunkSize]
+	return &(*s.dir.Load())[h>>chunkBits].chunk.Load().hot[h%chunkSize]
 }
 
 func (s *slab) coldAt(h handle) *cold {
-	return &(*s.dir.Load())[h>>chunkBits].Load().cold[h%chunkSize]
+	return &(*s.dir.Load())[h>>chunkBits].chunk.Load().cold[h%chunkSize]
+}
+
+// trackIfAny is what packets left of the connection, or nil.
+func (s *slab) trackIfAny(h handle) *track {
+	if p := (*s.dir.Load())[h>>chunkBits].tracks.Load(); p != nil {
+		return &p[h%chunkSize]
+	}
+	return nil
+}
+
+func (s *slab) trackOf(h handle) *track {
+	if x := s.trackIfAny(h); x != nil {
+		return x
+	}
+	s.extend(h, func(r *chunkRef) {
+		if r.tracks.Load() == nil {
+			r.tracks.Store(new([chunkSize]track))
+		}
+	})
+	return s.trackIfAny(h)
+}
+
+func (s *slab) countsIfAny(h handle) *counts {
+	if p := (*s.dir.Load())[h>>chunkBits].counts.Load(); p != nil {
+		return &p[h%chunkSize]
+	}
+	return nil
+}
+
+func (s *slab) countsOf(h handle) *counts {
+	if x := s.countsIfAny(h); x != nil {
+		return x
+	}
+	s.extend(h, func(r *chunkRef) {
+		if r.counts.Load() == nil {
+			r.counts.Store(new([chunkSize]counts))
+		}
+	})
+	return s.countsIfAny(h)
+}
+
+// extend lets add put a part beside the chunk of h. The lock keeps dir from
+// being replaced by a copy that lacks it.
+func (s *slab) extend(h handle, add func(*chunkRef)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	add(&(*s.dir.Load())[h>>chunkBits])
 }
 
 // end is one more than the greatest handle that was ever given out.
@@ -104,20 +158,22 @@ func (s *slab) take() (from, to handle) {
 	from = s.next
 	s.next += batch
 	n := int(from >> chunkBits)
-	var dir []atomic.Pointer[chunk]
+	var dir []chunkRef
 	if p := s.dir.Load(); p != nil {
 		dir = *p
 	}
 	if n == len(dir) {
-		bigger := make([]atomic.Pointer[chunk], max(4, 2*len(dir)))
+		bigger := make([]chunkRef, max(4, 2*len(dir)))
 		for i := range dir {
-			bigger[i].Store(dir[i].Load())
+			bigger[i].chunk.Store(dir[i].chunk.Load())
+			bigger[i].tracks.Store(dir[i].tracks.Load())
+			bigger[i].counts.Store(dir[i].counts.Load())
 		}
 		dir = bigger
 		s.dir.Store(&dir)
 	}
-	if dir[n].Load() == nil {
-		dir[n].Store(new(chunk))
+	if dir[n].chunk.Load() == nil {
+		dir[n].chunk.Store(new(chunk))
 	}
 	if from == 0 {
 		from++ // handle 0 names none

@@ -22,6 +22,8 @@ type Snapshot struct {
 	Mark    uint32
 	SecMark uint32
 	Labels  [16]byte
+	// Proto is what packets left; nil where none did.
+	Proto *ProtoInfo
 	// MasterID is the ID of the connection that expected this one, 0 for none.
 	MasterID uint32
 }
@@ -39,6 +41,7 @@ func (c Conn) Snapshot() (Snapshot, bool) {
 	if m, ok := c.Master(); ok {
 		s.MasterID = m.ID()
 	}
+	s.Proto = c.protoInfo()
 	return s, true
 }
 
@@ -91,4 +94,67 @@ func (e *entry) replaceLabels(value, mask [16]byte) (changed bool) {
 		}
 	}
 	return changed
+}
+
+// ProtoInfo is what the tracker learnt of a connection from its packets.
+type ProtoInfo struct {
+	TCP *TCPInfo // of a TCP connection
+	// Counters are packets and bytes by direction; nil where
+	// nf_conntrack_acct was 0 when the connection began.
+	Counters *[2]Counter
+	// Start and Stop are jiffies of its insertion and its end, where
+	// nf_conntrack_timestamp was 1 when it began; Stamped says that.
+	Stamped, Ended bool
+	Start, Stop    uint64
+	Age            uint64 // jiffies since Start, until now or Stop
+}
+
+// TCPInfo is the state of a TCP connection as netlink has it.
+type TCPInfo struct {
+	State TCPState
+	// By direction: the window scale, and facts about the sender: 1 offered
+	// scaling, 2 permits SACK, 4 closed first, 8 is not held to the window,
+	// 16 has unacknowledged data, 32 acknowledged something.
+	WScale [2]uint8
+	Flags  [2]uint8
+}
+
+func (c Conn) protoInfo() *ProtoInfo {
+	x := c.t.slab.trackIfAny(c.h)
+	if x == nil {
+		return nil
+	}
+	p := new(ProtoInfo)
+	x.mu.Lock()
+	switch c.e.orig.Proto {
+	case ProtoTCP:
+		a, b := &x.tcp.side[Original], &x.tcp.side[Reply]
+		p.TCP = &TCPInfo{x.tcp.state, [2]uint8{a.scale, b.scale}, [2]uint8{uint8(a.flags), uint8(b.flags)}}
+	}
+	x.mu.Unlock()
+	if n, ok := c.Counters(); ok {
+		p.Counters = &n
+	}
+	if start, stop, ended, ok := c.Stamps(); ok {
+		p.Stamped, p.Ended, p.Start, p.Stop = true, ended, start, stop
+		if !ended {
+			stop = c.t.clock.Jiffies()
+		}
+		p.Age = stop - start
+	}
+	return p
+}
+
+// TCPState is the state of a TCP connection; false for others.
+func (c Conn) TCPState() (TCPState, bool) {
+	if !c.Valid() || c.e.orig.Proto != ProtoTCP {
+		return 0, false
+	}
+	x := c.t.slab.trackIfAny(c.h)
+	if x == nil {
+		return TCPNone, true
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.tcp.state, true
 }

@@ -22,6 +22,10 @@ const (
 	statInsert
 	statEarlyDrop
 	statChainTooLong
+	statInvalid
+	statInsertFailed
+	statDrop
+	statClashResolve
 	statCount
 )
 
@@ -29,8 +33,8 @@ type counters [statCount]atomic.Uint32
 
 func (c *counters) add(which, n int) { c[which].Add(uint32(n)) }
 
-// Stats reads the counters. What only packets move stays 0: a refused Insert
-// is no InsertFailed and a Lookup no Found, in Linux neither.
+// Stats reads the counters. Some are moved only by packets: a refused Insert is
+// no InsertFailed and a Lookup no Found, in Linux neither.
 func (t *Table) Stats() Stats {
 	return Stats{
 		Entries:      uint32(t.Count()),
@@ -38,5 +42,9 @@ func (t *Table) Stats() Stats {
 		Insert:       t.stats[statInsert].Load(),
 		EarlyDrop:    t.stats[statEarlyDrop].Load(),
 		ChainTooLong: t.stats[statChainTooLong].Load(),
+		Invalid:      t.stats[statInvalid].Load(),
+		InsertFailed: t.stats[statInsertFailed].Load(),
+		Drop:         t.stats[statDrop].Load(),
+		ClashResolve: t.stats[statClashResolve].Load(),
 	}
 }

@@ -48,10 +48,12 @@ type Table struct {
 	rand  randSource   // immutable; atomic inside
 	slab  slab         // has its own lock
 	count atomic.Int32 // connections that exist, confirmed or not
+	full  atomic.Bool  // the last early drop found nothing
 
 	index  [shards]shard // by tuple, two slots a connection
 	source [shards]shard // by source, a slot for all of one source: the newest
 
+	seqAdj   seqAdjs                       // has its own lock
 	chains   chains                        // atomic
 	sysctls  sysctls                       // atomic
 	stats    counters                      // atomic
@@ -104,25 +106,40 @@ func (t *Table) Alloc(orig Tuple, zone Zone) (Conn, error) {
 	if !ok {
 		return Conn{}, errno.EINVAL
 	}
-	if n, limit := t.count.Add(1), t.sysctls.max(); limit != 0 && uint32(n) > limit && !t.earlyDrop(0) {
+	c, err := t.alloc(&orig, &reply, zone, 0)
+	if err != nil {
+		return c, err
+	}
+	c.e.timeout.Store(uint32(defaultTimeout * t.hz))
+	return c, nil
+}
+
+// alloc makes a connection without a timeout. A full table drops something
+// about the bucket of dropHash.
+func (t *Table) alloc(orig, reply *Tuple, zone Zone, dropHash uint64) (Conn, error) {
+	if n, limit := t.count.Add(1), t.sysctls.max(); limit != 0 && uint32(n) > limit && !t.earlyDrop(uint32(dropHash>>32)) {
+		t.full.Store(true)
 		t.count.Add(-1)
 		return Conn{}, errno.ENOMEM
 	}
-	h := t.takeEntry(shardOf(t.key.tuple(&orig, zone.IDFor(Original))))
+	h := t.takeEntry(shardOf(t.key.tuple(orig, zone.IDFor(Original))))
 	if h == 0 {
 		t.count.Add(-1)
 		return Conn{}, errno.ENOMEM
 	}
 	e := t.slab.at(h)
 	e.status.Store(0)
-	e.orig, e.reply = orig, reply
+	e.orig, e.reply = *orig, *reply
 	e.zone = zone
-	e.timeout.Store(uint32(defaultTimeout * t.hz))
+	e.timeout.Store(0)
 	e.mark.Store(0)
 	e.link, e.back = 0, 0
 	e.labels[0].Store(0)
 	e.labels[1].Store(0)
 	t.slab.coldAt(h).reset()
+	if x := t.slab.trackIfAny(h); x != nil {
+		x.reset()
+	}
 	e.use.Store(1)
 	return Conn{t: t, e: e, h: h, gen: e.gen.Load()}, nil
 }
@@ -150,6 +167,9 @@ func (t *Table) takeEntry(shard int) handle {
 func (t *Table) free(h handle, e *entry) {
 	if Status(e.status.Load())&IPSSrcNATDone != 0 {
 		t.forgetSource(h, e)
+	}
+	if Status(e.status.Load())&IPSSeqAdjust != 0 {
+		t.forgetSeqAdj(h)
 	}
 	c := t.slab.coldAt(h)
 	master := Conn{t: t, h: c.master, gen: c.masterGen}

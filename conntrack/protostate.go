@@ -1,0 +1,46 @@
+package conntrack
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// track is what packets leave of a connection: the state of its protocol.
+//
+// mu guards tcp. extras, and udp, are written before the
+// connection is confirmed and not later.
+type track struct {
+	mu      sync.Mutex
+	changes atomic.Uint32 // Changes that no event told yet
+	extras  uint8         // what it has of counts
+	tcp     tcpTrack
+	udp     udpTrack
+	gre     greTrack
+}
+
+func (x *track) reset() {
+	x.changes.Store(0)
+	x.extras = 0
+	x.tcp = tcpTrack{}
+	x.udp = udpTrack{}
+	x.gre = greTrack{}
+}
+
+// closing says whether a connection has had its end and may be dropped early
+// though it is assured.
+func (t *Table) closing(h handle, e *entry) bool {
+	if Status(e.status.Load())&IPSAssured == 0 {
+		return false
+	}
+	x := t.slab.trackIfAny(h)
+	if x == nil {
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch e.orig.Proto {
+	case ProtoTCP:
+		return x.tcp.closing()
+	}
+	return false
+}
