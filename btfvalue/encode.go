@@ -51,10 +51,11 @@ func encode(t btf.Type, b []byte, v any, depth int) error {
 	case []any:
 		return encodeArray(t, b, x, depth)
 	case bool:
+		n := "0"
 		if x {
-			b[0] = 1
+			n = "1"
 		}
-		return nil
+		return encodeNumber(b, n)
 	case json.Number:
 		return encodeNumber(b, x.String())
 	case string:

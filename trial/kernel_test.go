@@ -1,0 +1,148 @@
+package trial_test
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"pgregory.net/rapid"
+
+	"github.com/bpfct/bpfct"
+	"github.com/bpfct/bpfct/examples/natgw"
+	"github.com/bpfct/bpfct/internal/testkernel"
+	"github.com/bpfct/bpfct/packet"
+	"github.com/bpfct/bpfct/trial"
+)
+
+// same carries a plan out on both sides.
+func same(t rapid.TB, plan *trial.Plan) {
+	host, err := plan.NewHost(bpfct.HostOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := plan.Run(host)
+	if err != nil {
+		t.Fatalf("on bpfct: %+v", err)
+	}
+	kernels, err := plan.RunKernel()
+	if err != nil {
+		t.Fatalf("on the kernel: %v", err)
+	}
+	for _, d := range trial.Compare(ours, kernels, trial.CompareOptions{}) {
+		t.Errorf("%v", d)
+	}
+}
+
+func packets(texts ...string) (out []trial.Packet) {
+	for _, text := range texts {
+		out = append(out, trial.Packet{Data: packet.MustParseText(text)})
+	}
+	return out
+}
+
+// TestGatewayOnBoth runs the programs of examples/natgw, one after the other on the
+// same packets.
+func TestGatewayOnBoth(t *testing.T) {
+	testkernel.Require(t)
+	spec, err := natgw.Load(natgw.Config{
+		Pool4: netip.MustParsePrefix("203.0.113.1/32"), Inside4: netip.MustParsePrefix("10.0.0.0/24"),
+		Pool6: netip.MustParsePrefix("2001:db8:1::1/128"), Inside6: netip.MustParsePrefix("fd00::/64"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, &trial.Plan{
+		Spec: spec, Programs: []string{natgw.Egress, natgw.Ingress, natgw.Egress},
+		Packets: packets(
+			"10.0.0.7:40000 > 198.51.100.9:443 tcp S seq 1",
+			"198.51.100.9:443 > 203.0.113.1:40000 tcp S. seq 1 ack 2",
+			`[fd00::7]:5353 > [2001:db8::53]:53 udp "query"`,
+			`[2001:db8::53]:53 > [2001:db8:1::1]:5353 udp "answer"`,
+			"192.0.2.1 > 203.0.113.1 icmp time-exceeded in-transit (203.0.113.1:40000 > 198.51.100.9:443 tcp S seq 1 cut 8)",
+			"10.0.0.7 > 198.51.100.9 icmp echo request id 1 seq 1",
+			"10.0.0.7 > 198.51.100.9 ipid 7 frag 1480 udp hex:00112233",
+			"198.51.100.66:1 > 203.0.113.1:2 tcp S seq 1",
+		),
+	})
+}
+
+// TestExamplesOnBoth runs every object of the examples on 64 zero bytes and on packets
+// of both families.
+func TestExamplesOnBoth(t *testing.T) {
+	testkernel.Require(t)
+	objects, err := filepath.Glob("../examples/*/*.o")
+	if err != nil || len(objects) < 10 {
+		t.Fatalf("%d objects, %v", len(objects), err)
+	}
+	for _, object := range objects {
+		t.Run(filepath.Base(object), func(t *testing.T) {
+			spec, err := bpfct.LoadCollectionSpec(object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, &trial.Plan{Spec: spec})
+			same(t, &trial.Plan{Spec: spec, Netns: []int32{7}, Repeat: 2, Packets: packets(
+				"10.0.0.7:40000 > 198.51.100.9:443 tcp S seq 1", `[fd00::7]:5353 > [2001:db8::53]:53 udp "query"`)})
+		})
+	}
+}
+
+// TestMapsBeforeTheRun fills a map on both sides and sets variables.
+func TestMapsBeforeTheRun(t *testing.T) {
+	testkernel.Require(t)
+	spec, err := bpfct.LoadCollectionSpec("../cmd/bpfct/testdata/cli.o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := trial.SetVariable(spec, `state={"name":"set","pair":{"low":3}}`); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "states.json")
+	if err := os.WriteFile(file, []byte(`[{"key":64,"value":{"last_len":9,"mode":"BUSY"}}]`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	items, err := trial.ReadMap(file, spec.Maps["states"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, &trial.Plan{Spec: spec, Programs: []string{"count", "track"}, Repeat: 3, Maps: map[string][]trial.Item{"states": items}})
+}
+
+// TestReportsSurviveFiles writes what a run left and reads it back.
+func TestReportsSurviveFiles(t *testing.T) {
+	dir := t.TempDir()
+	rapid.Check(t, func(t *rapid.T) {
+		var r trial.Report
+		r.Programs = []trial.Program{{Program: "p", Type: ebpf.XDP}}
+		var want []string
+		for i := range rapid.IntRange(1, 5).Draw(t, "packets") {
+			data := packet.MustParseText(fmt.Sprintf(`10.0.0.1:%d > 10.0.0.2:2 udp len %d`, i+1, rapid.IntRange(0, 100).Draw(t, "len")))
+			verdict := rapid.Uint32Range(0, 5).Draw(t, "verdict")
+			if i == 0 {
+				verdict = 2 // a file without packets is no capture
+			}
+			r.Programs[0].Runs = append(r.Programs[0].Runs, trial.Run{Retval: verdict, Packet: data})
+			if verdict >= 2 && verdict <= 4 { // PASS, TX, REDIRECT
+				want = append(want, packet.Format(data))
+			}
+		}
+		for _, name := range []string{"out.pcap", "out.pcapng", "out.txt", "out.pcap.gz"} {
+			file := filepath.Join(dir, name)
+			if err := trial.WritePackets(file, &r); err != nil {
+				t.Fatal(err)
+			}
+			back, err := trial.ReadPackets(file)
+			if err != nil || len(back) != len(want) {
+				t.Fatalf("%s: %d packets, %v, want %d", name, len(back), err, len(want))
+			}
+			for i := range back {
+				if got := packet.Format(back[i].Data); got != want[i] {
+					t.Fatalf("%s: packet %d is %s, want %s", name, i, got, want[i])
+				}
+			}
+		}
+	})
+}
