@@ -35,23 +35,18 @@ type pair struct {
 	began time.Time
 }
 
-// newPair loads both, or skips.
+// newPair has both, or skips.
 func newPair(t *testing.T) *pair {
 	t.Helper()
 	testkernel.Require(t)
-	vm, err := ops.NewVM("")
+	vm, err := ops.NewVM(ops.VMOptions{SkipVerifier: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := ops.NewKernel()
+	k, err := running()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := k.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	return &pair{vm: vm, kernel: k, seen: make(map[string]int)}
 }
 
@@ -349,7 +344,7 @@ func TestSequences_Alone(t *testing.T) {
 	var sides [2]*ops.VM
 	for i := range sides {
 		var err error
-		if sides[i], err = ops.NewVM(""); err != nil {
+		if sides[i], err = ops.NewVM(ops.VMOptions{SkipVerifier: true}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,7 +9,7 @@ type Word struct {
 	Rule string
 	// Kernel is how the verifier's last lines begin, none where it accepts.
 	Kernel []string
-	// Machine is what the machine does with the program as long as nothing verifies it
+	// Machine is what the machine does with the program where nothing verifies it
 	// first: the name of a fault, Refused, or Runs.
 	Machine string
 }

@@ -123,7 +123,7 @@ func TestDiff(t *testing.T) {
 }
 
 func BenchmarkPerform(b *testing.B) {
-	vm, err := NewVM("")
+	vm, err := NewVM(VMOptions{SkipVerifier: true})
 	if err != nil {
 		b.Fatal(err)
 	}

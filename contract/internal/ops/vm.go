@@ -25,9 +25,17 @@ type VM struct {
 	seed       uint16
 }
 
-// NewVM loads the program into a new host of a profile, "" being the default.
-func NewVM(profile string) (*VM, error) {
-	host, err := bpfct.NewHost(bpfct.HostOptions{Profile: profile})
+// VMOptions say what a VM is. The zero value is the default profile.
+type VMOptions struct {
+	Profile string
+	// SkipVerifier loads the program without asking whether the kernel would: it is a
+	// large one.
+	SkipVerifier bool
+}
+
+// NewVM loads the program into a new host.
+func NewVM(opts VMOptions) (*VM, error) {
+	host, err := bpfct.NewHost(bpfct.HostOptions{Profile: opts.Profile})
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +56,7 @@ func NewVM(profile string) (*VM, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.coll, err = host.LoadCollection(spec, bpfct.CollectionOptions{})
+	s.coll, err = host.LoadCollection(spec, bpfct.CollectionOptions{SkipVerifier: opts.SkipVerifier})
 	return s, err
 }
 
