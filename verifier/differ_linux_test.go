@@ -82,24 +82,14 @@ func theirs(insns []link.Raw, typ ebpf.ProgramType, fds []int, level uint32) (st
 
 var addresses = regexp.MustCompile(`(?m)(\(18\) r\d = 0x)[0-9a-f]+ *(; R\d=map_|$)`)
 
-// plain is a log without what differs from run to run, and without the tables that
-// come before the walk and after it.
+// plain is a log without what differs from run to run.
 func plain(log string) string {
 	var b strings.Builder
-	table := false
 	for line := range strings.Lines(log) {
-		if table = table && line[0] == ' '; table {
-			continue
-		}
 		switch {
-		case strings.HasPrefix(line, "Live regs before insn:"):
-			table = true
+		case strings.HasPrefix(line, "verification time "):
 			continue
-		case strings.HasPrefix(line, "verification time "), strings.HasPrefix(line, "stack depth "),
-			strings.HasPrefix(line, "func#"), strings.HasPrefix(line, "processed "),
-			line[0] == '(' && (strings.Contains(line, ") frame ") || strings.Contains(line, ") live stack ")):
-			continue
-		case strings.Contains(line, ": (18) "):
+		case strings.Contains(line, ": ") && strings.Contains(line, "(18) "):
 			line = addresses.ReplaceAllString(line, "${1}ADDR $2")
 		}
 		b.WriteString(line)

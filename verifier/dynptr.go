@@ -163,6 +163,8 @@ func (e *env) destroyDynptr(f *state.Frame, i int) error {
 	})
 	clearSlot(&f.Stack[i])
 	clearSlot(&f.Stack[i-1])
+	e.writesSlot(f, i)
+	e.writesSlot(f, i-1)
 	return nil
 }
 

@@ -33,7 +33,7 @@ func (e *env) checkSubprogs() error {
 		s := &e.slots[i]
 		e.flow[i] = cfg.Insn{Raw: s.Raw, Second: s.isSecond()}
 		if s.insn != nil && s.insn.Call != nil {
-			e.flow[i].Call = s.insn.Call.Proto
+			e.flow[i].Call, e.flow[i].Allowed = s.insn.Call.Proto, s.insn.Call.Allowed
 		}
 	}
 	var err error

@@ -47,7 +47,6 @@ func (e *env) pop() bool {
 // endPath takes the path that ends here off the counts of the states that it came
 // from (update_branch_counts).
 func (e *env) endPath() error {
-	e.live.Update(e.cur)
 	for st := e.cur; st != nil; st = st.Parent {
 		if st.Branches--; st.Branches > 0 {
 			break
@@ -57,6 +56,7 @@ func (e *env) endPath() error {
 		}
 		e.released(st)
 	}
+	e.live.Update(e.cur)
 	return nil
 }
 

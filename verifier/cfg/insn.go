@@ -13,9 +13,10 @@ type Insn struct {
 	link.Raw
 	// Second marks the second half of a 64-bit load.
 	Second bool
-	// Call is the prototype of the helper or kfunc that is called, nil for none and
-	// where it is not known.
-	Call *kernel.Prototype
+	// Call is the prototype of the helper or kfunc that is called, nil for none. Of one
+	// that the program's type may not call only its name is looked at: not Allowed.
+	Call    *kernel.Prototype
+	Allowed bool
 }
 
 // Opcodes and their parts.

@@ -171,7 +171,7 @@ func (in *Insn) registers() (use, def uint16) {
 		case jmpExit:
 			return 1, 0
 		case jmpCall:
-			if in.Src != pseudoCall && in.Call != nil {
+			if in.Src != pseudoCall && in.Call != nil && in.Allowed {
 				return (1<<len(in.Call.Args) - 1) << 1, callerReg
 			}
 			return argRegs, callerReg
