@@ -28,7 +28,7 @@ func (e *env) accessBTF(r *state.Reg, op *memOp) error {
 	case r.Type.Has(state.Percpu):
 		return e.reject(errno.EACCES, "R%d is ptr_%s access percpu memory: off=%d", op.regno, name, op.off)
 	}
-	if kernels && op.how == write {
+	if kernels && op.how == write && !r.Type.Has(state.Untrusted) {
 		return e.writeKernelObject(r, op)
 	}
 	if op.how == write && !ownObject(r.Type) {

@@ -377,6 +377,36 @@ SEC("tc") int sleeps(struct __sk_buff *ctx) { char b[8]; return bpf_copy_from_us
 SEC("tc") int cache(struct __sk_buff *ctx) { return bpf_get_kmem_cache(3) != NULL; }
 SEC("tc") int cache_read(struct __sk_buff *ctx) { struct kmem_cache *c = bpf_get_kmem_cache(3); return *(volatile int *)((void *)c + 28); }
 
+void *bpf_rdonly_cast(const void *p, u32 id) __ksym;
+struct nf_conn___m { struct nf_conn *master; } __attribute__((preserve_access_index));
+
+SEC("tc") int write_untrusted(struct __sk_buff *ctx)
+{
+	struct nf_conn *ct = bpf_rdonly_cast(ctx, bpf_core_type_id_kernel(struct nf_conn));
+
+	ct->mark = 3;
+	return 0;
+}
+
+SEC("tc") int write_walked(struct __sk_buff *ctx)
+{
+	CT = bpf_skb_ct_lookup(ctx, &tuple, 12, &opts, sizeof(opts));
+
+	if (!ct)
+		return 0;
+	((struct nf_conn___m *)ct)->master->mark = 3;
+	bpf_ct_release(ct);
+	return 0;
+}
+
+SEC("tc") int write_untrusted_walked(struct __sk_buff *ctx)
+{
+	struct nf_conn___m *ct = bpf_rdonly_cast(ctx, bpf_core_type_id_kernel(struct nf_conn));
+
+	ct->master->mark = 3;
+	return 0;
+}
+
 static int later(void *map, int *key, void *value) { return 0; }
 static int later_wrong(void *map, int *key, void *value) { return 1; }
 static int later_value(void *map, int *key, void *value) { struct bpf_wq_item *w = value; w->n = *key; bpf_wq_start(&w->w, 0); return 0; }
