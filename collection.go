@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/bpfct/bpfct/link"
+	"github.com/bpfct/bpfct/verifier"
 	"github.com/bpfct/bpfct/vm"
 	"github.com/bpfct/bpfct/vm/maps"
 	"github.com/bpfct/bpfct/vm/objects"
@@ -26,6 +27,11 @@ type CollectionOptions struct {
 	// Kconfig overrides the kernel's configuration for extern __kconfig variables:
 	// "CONFIG_HZ" to "1000"; "" takes an option away.
 	Kconfig map[string]string
+	// SkipVerifier loads programs that the kernel might refuse. What they do wrong is
+	// then found by the sanitizer, when they do it.
+	SkipVerifier bool
+	// LogLevel is how much the log of a program that is refused has.
+	LogLevel verifier.LogLevel
 }
 
 // Collection is a loaded object.
@@ -38,11 +44,15 @@ type Collection struct {
 	own  []*Map // maps that Close closes
 }
 
-// LoadCollection links spec against the host's kernel and loads it: maps are
-// created and filled, programs prepared to run. The spec is not changed. The error
-// names the program or map, the instruction and the line of C.
+// LoadCollection links spec against the host's kernel and loads it: programs are
+// verified, maps created and filled, programs prepared to run. The spec is not
+// changed. The error names the program or map, the instruction and the line of C; it
+// is a *verifier.Error for a program that the kernel would refuse, whose %+v is the
+// kernel's log.
 func (h *Host) LoadCollection(spec *ebpf.CollectionSpec, opts CollectionOptions) (*Collection, error) {
-	obj, err := link.Link(spec, h.profile, link.Options{Programs: opts.Programs, Kconfig: opts.Kconfig})
+	obj, err := link.Link(spec, h.profile, link.Options{
+		Programs: opts.Programs, Kconfig: opts.Kconfig, KeepFaulty: !opts.SkipVerifier,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +92,11 @@ func (l *collectionLoader) load() error {
 		}
 	}
 	for _, name := range slices.Sorted(gomaps.Keys(l.obj.Programs)) {
-		prog, err := l.host.machine.Load(l.obj.Programs[name], l.mapAddr, vm.Facts{})
+		facts, err := l.verify(name)
+		if err != nil {
+			return err
+		}
+		prog, err := l.host.machine.Load(l.obj.Programs[name], l.mapAddr, facts)
 		if err != nil {
 			return err
 		}
@@ -104,6 +118,21 @@ func (l *collectionLoader) load() error {
 		}
 	}
 	return nil
+}
+
+// verify asks whether the kernel would load a program, and what it found out.
+func (l *collectionLoader) verify(name string) (vm.Facts, error) {
+	if l.opts.SkipVerifier || !vm.Runnable(l.obj.Programs[name].Type) {
+		return vm.Facts{}, nil
+	}
+	res, err := verifier.Verify(l.obj, name, verifier.Options{Log: l.opts.LogLevel, CPUs: l.host.CPUs()})
+	if err != nil {
+		return vm.Facts{}, err
+	}
+	if res.Err != nil {
+		return vm.Facts{}, res.Err
+	}
+	return vm.Facts{Dead: func(slot int) bool { return !res.Reached(slot) }, Probe: res.Probes}, nil
 }
 
 // mapByName returns the map of the collection, created when first needed.

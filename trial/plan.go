@@ -29,6 +29,9 @@ type Plan struct {
 	// Maps is what maps hold at the start, by name, in addition to what the object
 	// says.
 	Maps map[string][]Item
+	// SkipVerifier has bpfct run programs that the kernel would refuse; the sanitizer
+	// then stops them when they do wrong.
+	SkipVerifier bool
 	// Netns are the ids by which the programs' namespace knows other ones, which
 	// are made.
 	Netns []int32

@@ -19,7 +19,7 @@ func (p *Plan) Run(host *bpfct.Host) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	coll, err := host.LoadCollection(p.Spec, bpfct.CollectionOptions{Programs: names})
+	coll, err := host.LoadCollection(p.Spec, bpfct.CollectionOptions{Programs: names, SkipVerifier: p.SkipVerifier})
 	if err != nil {
 		return nil, err
 	}

@@ -217,3 +217,17 @@ func unwrapFault(err error) error {
 	}
 	return err
 }
+
+// WriteRefusals writes which programs are refused, and by whom, for people.
+func WriteRefusals(w io.Writer, refused []Refusal, color bool) error {
+	var b strings.Builder
+	for _, r := range refused {
+		if r.Agreed() {
+			fmt.Fprintf(&b, "%s: both refuse program %s\n  %s\n", paint(color, green, "equal"), r.Program, r.Bpfct)
+			continue
+		}
+		fmt.Fprintf(&b, "%s: verdict on program %s\n  bpfct  %s\n  kernel %s\n", paint(color, red, "different"), r.Program, r.Bpfct, r.Kernel)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -81,9 +81,18 @@ type Error struct {
 	Log string
 }
 
-// Error is the refusal in one line.
+// Error is the refusal in one line: "program nat: instruction 7 (nat.c:122: return
+// s->len;): R0 invalid mem access 'map_value_or_null': EACCES".
 func (e *Error) Error() string {
-	return fmt.Sprintf("program %s: %s: %s", e.Program, e.Errno.Name(), e.Message)
+	at := ""
+	switch {
+	case e.Insn < 0:
+	case e.Line != nil:
+		at = fmt.Sprintf("instruction %d (%v): ", e.Insn, e.Line)
+	default:
+		at = fmt.Sprintf("instruction %d: ", e.Insn)
+	}
+	return fmt.Sprintf("program %s: %s%s: %s", e.Program, at, e.Message, e.Errno.Name())
 }
 
 // Unwrap is the errno, so that errors.Is(err, unix.EACCES) holds.

@@ -14,7 +14,7 @@ func newRun() *cobra.Command {
 	var plan planFlags
 	var host hostFlags
 	var out string
-	var asJSON, entries, maps, verbose bool
+	var asJSON, entries, maps, verbose, skipVerifier bool
 	cmd := &cobra.Command{
 		Use:   "run OBJ",
 		Short: "Run programs of an object on packets",
@@ -37,6 +37,7 @@ Exit code 0, 1 when a program was stopped, 2 when it could not be run.`,
 			}
 			tellLeftOut(cmd, p)
 			host.applyStamps(p)
+			p.SkipVerifier = skipVerifier
 			opts, err := host.options()
 			if err != nil {
 				return err
@@ -71,6 +72,7 @@ Exit code 0, 1 when a program was stopped, 2 when it could not be run.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&entries, "entries", false, "show the connections at the end, as conntrack -L -o extended")
 	cmd.Flags().BoolVar(&maps, "maps", false, "show the elements of maps at the end")
+	cmd.Flags().BoolVar(&skipVerifier, "skip-verifier", false, "run programs that the kernel would refuse; the sanitizer stops them when they do wrong")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "show the whole report of a program that was stopped")
 	return cmd
 }

@@ -39,7 +39,8 @@ type Options struct {
 	Host bpfct.HostOptions
 	// Edit, where set, changes the spec before it is loaded.
 	Edit func(spec *ebpf.CollectionSpec)
-	// MachineOnly leaves the kernel out.
+	// MachineOnly leaves the kernel out. The program then may be one that no verifier
+	// lets pass.
 	MachineOnly bool
 	// Programs are the programs to load, nil for all.
 	Programs []string
@@ -63,7 +64,7 @@ func Load(tb testing.TB, file string, opts Options) *Pair {
 	if p.Host, err = bpfct.NewHost(opts.Host); err != nil {
 		tb.Fatal(err)
 	}
-	if p.Machine, err = p.Host.LoadCollection(spec, bpfct.CollectionOptions{Programs: opts.Programs}); err != nil {
+	if p.Machine, err = p.Host.LoadCollection(spec, bpfct.CollectionOptions{Programs: opts.Programs, SkipVerifier: opts.MachineOnly}); err != nil {
 		tb.Fatal(err)
 	}
 	if opts.MachineOnly {

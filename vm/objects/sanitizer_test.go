@@ -55,7 +55,7 @@ func TestSanitizer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			coll, err := host.LoadCollection(spec, bpfct.CollectionOptions{})
+			coll, err := host.LoadCollection(spec, bpfct.CollectionOptions{SkipVerifier: true})
 			if err != nil {
 				t.Fatal(err)
 			}
