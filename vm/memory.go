@@ -250,8 +250,8 @@ func (o *Object) holds(addr uint64) bool { return addr-uint64(o.Base) < uint64(o
 // follower is the object that addr misses by a few bytes before its start,
 // unless the end of o, which may be nil, is nearer.
 func (m *Memory) follower(o *Object, addr uint64) *Object {
-	for at := addr + granule; at <= addr+redZone; at += granule {
-		next := m.Find(at)
+	for dist := uint64(granule); dist <= redZone; dist += granule {
+		next := m.Find(addr + dist)
 		if next == nil || next == o || uint64(next.Base) <= addr {
 			continue
 		}

@@ -230,3 +230,26 @@ func TestMemoryElements(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is at the ends of the address spaces of 32 and of 64 bits, and a
+// program that goes there is told so at once.
+func TestMemoryEnds(t *testing.T) {
+	m := NewMemory(0)
+	if _, err := m.Alloc(ObjectSpec{Size: 8}); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []uint64{0, 1 << 31, 1 << 32, funcBase, 1 << 63} {
+		for dist := range uint64(2 * redZone) {
+			for _, addr := range []uint64{end - dist, end + dist} {
+				for _, size := range []uint32{1, 8, 1 << 20, 1<<32 - 1} {
+					if b, f := m.Load(addr, size); f == nil {
+						t.Errorf("%d bytes at %#x can be read: %d", size, addr, len(b))
+					}
+					if b, _, f := m.Store(addr, size); f == nil {
+						t.Errorf("%d bytes at %#x can be written: %d", size, addr, len(b))
+					}
+				}
+			}
+		}
+	}
+}
