@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"reflect"
 	"slices"
 
 	"github.com/cilium/ebpf/asm"
@@ -18,7 +19,25 @@ func (e *env) kptrTarget(f *record.Field) (target btf.Type, own bool) {
 	if k, err := e.prof.TypeByName(t.TypeName()); err == nil && kindName(skip(k)) == kindName(t) {
 		return skip(k), false
 	}
-	return t, true
+	return e.localType(t), true
+}
+
+// localType is a type of a map as the program's BTF has it: who copies a map copies
+// the types of its values, too.
+func (e *env) localType(t btf.Type) btf.Type {
+	if e.prog.Types == nil || e.ownType(t) {
+		return t
+	}
+	same, err := e.prog.Types.AnyTypesByName(t.TypeName())
+	if err != nil {
+		return t
+	}
+	for _, s := range same {
+		if reflect.TypeOf(s) == reflect.TypeOf(t) {
+			return s
+		}
+	}
+	return t
 }
 
 // ownType reports whether what r points to is of the program's own BTF.

@@ -282,6 +282,9 @@ func (e *env) checkGlobalArg(i int, a *argInfo) error {
 			return e.reject(errno.EINVAL, "arg#%d is expected to be non-NULL", i)
 		}
 	case kernel.ArgDynptr:
+		if err := e.checkArgOffset(regno, r, false, true); err != nil {
+			return err
+		}
 		c := &call{proto: &kernel.Prototype{Args: []kernel.Arg{{Type: a.typ}}}}
 		return e.processDynptr(c, 0, regno, r)
 	case kernel.ArgBTFID:
