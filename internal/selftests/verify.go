@@ -117,6 +117,9 @@ var classes = []verdict.Agreement{
 	verdict.Unsound, verdict.Crash, verdict.TooStrict, verdict.OneSided, verdict.OtherLine, verdict.Agree, verdict.BothRefuse,
 }
 
+// unknownErrno stands where a loader put words of its own in place of the kernel's error.
+const unknownErrno = "errno 0"
+
 // summarizeVerdicts prints the counts and returns the share of equal verdicts, in per
 // cent of the programs that can be compared.
 func summarizeVerdicts(w io.Writer, all []*comparison, verbose bool) float64 {
@@ -125,7 +128,7 @@ func summarizeVerdicts(w io.Writer, all []*comparison, verbose bool) float64 {
 	for _, c := range all {
 		a := c.agreement()
 		counts[a]++
-		if c.Kernel.Kind == verdict.Rejected && c.Own.Kind == verdict.Rejected {
+		if c.Kernel.Kind == verdict.Rejected && c.Own.Kind == verdict.Rejected && c.Kernel.Errno != unknownErrno {
 			rejected++
 			if c.Own.Errno == c.Kernel.Errno {
 				errnos++

@@ -120,7 +120,9 @@ func Own(spec *ebpf.CollectionSpec, prof *kernel.Profile, program string, opts v
 	p := &r.Programs[0]
 	v = Verdict{Kind: Kind(p.Verdict), Errno: p.Errno, Insns: p.Insns, Line: strings.Join(strings.Fields(p.Error), " ")}
 	if p.Refusal != nil {
-		v.Line = strings.TrimSpace(p.Error)
+		if v.Line = kernellog.FirstLine(p.Refusal.Lines); v.Line == "" {
+			v.Line = strings.TrimSpace(p.Error)
+		}
 		v.Tail = p.Refusal.Lines[max(0, len(p.Refusal.Lines)-tail):]
 	}
 	return v

@@ -23,6 +23,8 @@ type Class struct {
 	// Help is what usually mends it, a line each.
 	Help []string
 
+	// outer is set where the message comes behind one about a detail, and says more.
+	outer bool
 	// facts finds the places on the path that decided, nil for only the last one.
 	facts func(q *query) []note
 	// at is what the place of the refusal is said to do.
@@ -34,7 +36,7 @@ type Class struct {
 // Classes is the catalogue, in the order in which messages are looked up.
 func Classes() []*Class {
 	var all []*Class
-	for _, list := range [][]Class{references(), pointers(), memory(), contexts(), calls(), sections(), objects(), flow()} {
+	for _, list := range [][]Class{references(), pointers(), memory(), contexts(), objects(), calls(), sections(), flow()} {
 		for i := range list {
 			c := &list[i]
 			for _, m := range c.Messages {
@@ -68,6 +70,8 @@ func pattern(message string) *regexp.Regexp {
 	return regexp.MustCompile("^" + s + "$")
 }
 
+var verbName = regexp.MustCompile(`\{\w+\}`)
+
 // match finds the named parts of a message of the class.
 func (c *Class) match(line string) (map[string]string, bool) {
 	for _, p := range c.patterns {
@@ -86,21 +90,26 @@ func (c *Class) match(line string) (map[string]string, bool) {
 	return nil, false
 }
 
-// Lookup finds the class of a message, nil for one that the catalogue does not have.
-// Of several lines about one refusal the first that is known decides.
+// Lookup finds the class of a refusal by the lines that the kernel writes about it, nil
+// for one that the catalogue does not have. The first line that is known decides, but
+// where a later one tells what the first is a detail of.
 func Lookup(lines ...string) *Class {
 	c, _ := lookup(lines)
 	return c
 }
 
-func lookup(lines []string) (*Class, map[string]string) {
+func lookup(lines []string) (found *Class, parts map[string]string) {
 	all := Classes()
 	for _, l := range lines {
 		for _, c := range all {
-			if parts, ok := c.match(strings.TrimSpace(l)); ok {
-				return c, parts
+			if found != nil && !c.outer {
+				continue
+			}
+			if p, ok := c.match(strings.TrimSpace(l)); ok {
+				found, parts = c, p
+				break
 			}
 		}
 	}
-	return nil, nil
+	return found, parts
 }

@@ -41,12 +41,5 @@ The rest is changed by calling functions: bpf_ct_set_timeout, bpf_ct_change_stat
 			Help:     []string{"pass ctx itself through to where it is used, unchanged"},
 			facts:    origins,
 		},
-		{
-			Name: "no-struct-member", Errnos: []errno.Errno{errno.EACCES, errno.EINVAL},
-			Messages: []string{"struct %s has no field at off %d"},
-			What:     "a place in a kernel structure is read where no member is",
-			Why:      "Reads of kernel structures must hit a member as the kernel's own type information has it.",
-			Help:     []string{"declare the structure with preserve_access_index so that offsets are adapted to the kernel"},
-		},
 	}
 }

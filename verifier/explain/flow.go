@@ -58,7 +58,7 @@ func flow() []Class {
 			Help: []string{"return a constant, or test that the value lies in the range"},
 		},
 		{
-			Name: "global-function", Errnos: []errno.Errno{errno.EINVAL},
+			Name: "global-function", outer: true, Errnos: []errno.Errno{errno.EINVAL},
 			Messages: []string{
 				"Caller passes invalid args into func#%d ('{func}%s')", "Global function {func}%s() doesn't return scalar. Only those are supported.",
 				"Arg#%d type %s in %s() is not supported yet.", "arg#%d reference type('%s') size cannot be determined: %d",

@@ -37,7 +37,7 @@ copies of it, not for one to which another variable number was added afterwards.
 			Name: "memory-bounds", Errnos: []errno.Errno{errno.EACCES, errno.EINVAL},
 			Messages: []string{
 				"invalid access to memory, mem_size={have}%d off={off}%d size={size}%d", "access beyond the end of member %s (mend:%d) in struct %s with off %d size %d",
-				"access beyond struct %s at off %d size %d", "R{reg}%d invalid {type}%s buffer access: off=%d, size=%d",
+				"access beyond struct %s at off %d size %d", "struct %s doesn't have field at offset %d", "R{reg}%d invalid {type}%s buffer access: off=%d, size=%d",
 				"R{reg}%d invalid {type}%s access off=%d size=%d",
 			},
 			What:  "an access leaves the object that the pointer points to",
@@ -70,7 +70,6 @@ without a test may be negative.`,
 			Messages: []string{
 				"invalid write to stack R{reg}%d off={off}%d size={size}%d", "invalid read from stack R{reg}%d off={off}%d size={size}%d",
 				"invalid indirect access to stack R{reg}%d off={off}%d size={size}%d", "invalid zero-size %s", "invalid unbounded variable-offset %s stack R{reg}%d",
-				"invalid variable-offset %s stack R{reg}%d var_off=%s off=%d size=%d", "misaligned stack access off %s size %d",
 			},
 			What: "an access to the stack leaves it",
 			Why:  "A function has 512 bytes of stack below r10. Each access must lie within, and what is passed to a function must be as large as the length says.",

@@ -1,0 +1,53 @@
+package explain
+
+// The smallest program for each class, compiled beside its source.
+
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/argument-type.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/call-under-lock.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/context-access.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/context-argument.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/context-pointer-moved.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/division-by-zero.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/dynptr.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/exceptions.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/field-missing.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/field-not-writable.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/frame-pointer.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/function-not-allowed.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/global-function.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/infinite-loop.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/iterator.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/kptr-type.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/left-section.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/licence.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/map-helper-mismatch.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/map-value-bounds.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/may-be-null.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/may-sleep.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/memory-and-length.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/memory-bounds.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/misaligned-access.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/not-a-map.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/not-a-pointer.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/own-object.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/packet-bounds.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/packet-to-helper.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/pointer-arithmetic.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/pointer-moved.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/read-only-memory.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/release-unowned.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/released-twice.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/return-value.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/special-field.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/stack-bounds.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/stack-depth.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/too-complex.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/too-many-maps.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/unbounded-access.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/uninitialized-register.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/uninitialized-stack.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/unreachable-code.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/unreleased-reference.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/wrong-kernel-type.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/wrong-lock.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/wrong-memory.c

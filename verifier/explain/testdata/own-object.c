@@ -1,0 +1,20 @@
+//go:build ignore
+
+/* SPDX-License-Identifier: MIT */
+#include "bpfct_conntrack.h"
+
+BPFCT_LICENSE;
+
+extern void bpf_obj_drop_impl(void *p, void *meta) __ksym;
+
+SEC("tc")
+int drop_a_connection(struct __sk_buff *skb)
+{
+	struct bpf_sock_tuple tuple = {.ipv4 = {bpf_htonl(0x0a000001), bpf_htonl(0x0a000002), bpf_htons(1000), bpf_htons(80)}};
+	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = IPPROTO_TCP};
+	struct nf_conn *ct = bpf_skb_ct_lookup(skb, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+
+	if (ct)
+		bpf_obj_drop_impl(ct, NULL);
+	return 0;
+}

@@ -1,0 +1,23 @@
+//go:build ignore
+
+/* SPDX-License-Identifier: MIT */
+#include "bpfct_conntrack.h"
+
+BPFCT_LICENSE;
+
+SEC("tc")
+int extend(struct __sk_buff *skb)
+{
+	struct bpf_sock_tuple tuple = {.ipv4 = {bpf_htonl(0x0a000001), bpf_htonl(0x0a000002), bpf_htons(1000), bpf_htons(80)}};
+	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = IPPROTO_TCP};
+	struct nf_conn___init *in = bpf_skb_ct_alloc(skb, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+	struct nf_conn *ct;
+
+	if (!in)
+		return 0;
+	bpf_ct_change_timeout((struct nf_conn *)in, 60000);
+	ct = bpf_ct_insert_entry(in);
+	if (ct)
+		bpf_ct_release(ct);
+	return 1;
+}
