@@ -83,24 +83,63 @@ func ReadMap(file string, spec *ebpf.MapSpec) ([]Item, error) {
 		return nil, err
 	}
 	defer f.Close()
-	d := json.NewDecoder(f)
-	d.UseNumber()
-	var list []struct {
-		Key   any `json:"key"`
-		Value any `json:"value"`
-	}
-	if err := d.Decode(&list); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, jsonPlace(err, d))
+	list, err := decodeMap(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	items := []Item{}
 	for i, e := range list {
-		it, err := newMapItem(spec, e.Key, e.Value)
+		it, err := readItem(spec, e)
 		if err != nil {
 			return nil, fmt.Errorf("%s: element %d of map %s: %w", file, i+1, spec.Name, err)
 		}
 		items = append(items, it)
 	}
 	return items, nil
+}
+
+// decodeMap reads one JSON value, which must be a list, and nothing behind it.
+func decodeMap(r io.Reader) ([]any, error) {
+	d := json.NewDecoder(r)
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = errors.New("the file is empty")
+		}
+		return nil, jsonPlace(err, d)
+	}
+	list, ok := v.([]any)
+	if !ok {
+		return nil, errors.New("not a list of elements")
+	}
+	end := d.InputOffset()
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("byte %d: more after the end of the list", end)
+	}
+	return list, nil
+}
+
+// readItem is the element that {"key": …, "value": …} describes.
+func readItem(spec *ebpf.MapSpec, element any) (Item, error) {
+	object, ok := element.(map[string]any)
+	if !ok {
+		return Item{}, errors.New(`not an object with "key" and "value"`)
+	}
+	for name := range object {
+		if name != "key" && name != "value" {
+			return Item{}, fmt.Errorf(`it has a %q, but should have "key" and "value" only`, name)
+		}
+	}
+	key, hasKey := object["key"]
+	value, hasValue := object["value"]
+	switch {
+	case !hasKey && spec.KeySize > 0:
+		return Item{}, errors.New(`it has no "key"`)
+	case !hasValue && spec.ValueSize > 0:
+		return Item{}, errors.New(`it has no "value"`)
+	}
+	return newMapItem(spec, key, value)
 }
 
 func newMapItem(spec *ebpf.MapSpec, key, value any) (it Item, err error) {

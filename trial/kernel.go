@@ -48,7 +48,7 @@ func (p *Plan) RunKernel() (*Report, error) {
 		}
 		for _, it := range items {
 			if err := m.Put(it.Key, raw(it)); err != nil {
-				return nil, fmt.Errorf("map %s: %w", name, err)
+				return nil, fmt.Errorf("element %s: map %s: %w", it.name(p.Spec.Maps[name]), name, err)
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/bpfct/bpfct"
+	"github.com/bpfct/bpfct/btfvalue"
 	"github.com/bpfct/bpfct/vm"
 )
 
@@ -52,6 +53,11 @@ type Item struct {
 	Key    []byte
 	Value  []byte
 	PerCPU [][]byte
+}
+
+// name is the element's key as its map's type has it.
+func (it *Item) name(spec *ebpf.MapSpec) string {
+	return Text(btfvalue.Decode(sized(spec.Key, spec.KeySize), it.Key))
 }
 
 // programs checks and completes the list of programs.

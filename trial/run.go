@@ -31,7 +31,7 @@ func (p *Plan) Run(host *bpfct.Host) (*Report, error) {
 		}
 		for _, it := range items {
 			if err := m.Put(it.Key, raw(it)); err != nil {
-				return nil, err
+				return nil, fmt.Errorf("element %s: %w", it.name(p.Spec.Maps[name]), err)
 			}
 		}
 	}
