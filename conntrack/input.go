@@ -50,7 +50,9 @@ type TCPSegment struct {
 	Len    uint32 // bytes of payload
 	Window uint16 // as it stands there
 	Flags  uint8  // the low eight flags
-	// WScale is the window scale option where HasWScale.
+	// HasOptions says that the header has options, of whatever kind. WScale is
+	// the window scale option where HasWScale.
+	HasOptions    bool
 	WScale        uint8
 	HasWScale     bool
 	SACKPermitted bool

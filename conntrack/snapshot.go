@@ -109,16 +109,6 @@ type ProtoInfo struct {
 	Age            uint64 // jiffies since Start, until now or Stop
 }
 
-// TCPInfo is the state of a TCP connection as netlink has it.
-type TCPInfo struct {
-	State TCPState
-	// By direction: the window scale, and facts about the sender: 1 offered
-	// scaling, 2 permits SACK, 4 closed first, 8 is not held to the window,
-	// 16 has unacknowledged data, 32 acknowledged something.
-	WScale [2]uint8
-	Flags  [2]uint8
-}
-
 func (c Conn) protoInfo() *ProtoInfo {
 	x := c.t.slab.trackIfAny(c.h)
 	if x == nil {
@@ -128,8 +118,7 @@ func (c Conn) protoInfo() *ProtoInfo {
 	x.mu.Lock()
 	switch c.e.orig.Proto {
 	case ProtoTCP:
-		a, b := &x.tcp.side[Original], &x.tcp.side[Reply]
-		p.TCP = &TCPInfo{x.tcp.state, [2]uint8{a.scale, b.scale}, [2]uint8{uint8(a.flags), uint8(b.flags)}}
+		p.TCP = x.tcp.info()
 	}
 	x.mu.Unlock()
 	if n, ok := c.Counters(); ok {
@@ -143,18 +132,4 @@ func (c Conn) protoInfo() *ProtoInfo {
 		p.Age = stop - start
 	}
 	return p
-}
-
-// TCPState is the state of a TCP connection; false for others.
-func (c Conn) TCPState() (TCPState, bool) {
-	if !c.Valid() || c.e.orig.Proto != ProtoTCP {
-		return 0, false
-	}
-	x := c.t.slab.trackIfAny(c.h)
-	if x == nil {
-		return TCPNone, true
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.tcp.state, true
 }

@@ -222,7 +222,7 @@ func (m *tcpMove) ignore() (out step, done bool) {
 			end: x.lastEnd, maxEnd: x.lastEnd, maxWin: max(uint32(x.lastWindow), 1),
 			maxAck: x.side[x.lastDir].maxAck, scale: x.synWScale, flags: x.synFlags,
 		}
-		x.side[m.dir] = tcpSide{}
+		x.side[m.dir] = tcpSide{flags: x.side[m.dir].flags & tcpLiberal}
 		return step{}, false
 	}
 	x.lastKind, x.lastDir = m.kind, m.dir
@@ -277,7 +277,7 @@ func (m *tcpMove) reset() (inWindow bool, r Reason) {
 		m.note = because(ReasonTCPResetUnsure, seq, other.maxAck)
 		m.next = m.old
 	}
-	answersIgnored := m.status&IPSSeenReply != 0 && x.lastKind == tcpSYN ||
+	answersIgnored := m.status&IPSSeenReply != 0 && x.lastKind == tcpSYN && x.lastDir != m.dir ||
 		m.status&IPSAssured == 0 && x.lastKind == tcpACK
 	if answersIgnored && seg.Ack == x.lastEnd {
 		return true, Reason{}

@@ -21,8 +21,12 @@ const maxWScale = 14
 func before(a, b uint32) bool { return int32(a-b) < 0 }
 func after(a, b uint32) bool  { return int32(b-a) < 0 }
 
-// options takes over what the SYN says. Of older facts only tcpLiberal stays.
+// options takes over what the SYN says. Of older facts only tcpLiberal stays,
+// but all of them where it has no options at all.
 func (s *tcpSide) options(seg *TCPSegment) {
+	if !seg.HasOptions {
+		return
+	}
 	s.scale = 0
 	s.flags &= tcpLiberal
 	if seg.HasWScale {

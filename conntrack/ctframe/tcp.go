@@ -30,6 +30,7 @@ func (h *header) tcp(p *conntrack.Packet, size int) {
 	s.Flags = h.u8(13)
 	s.Window = h.u16(14)
 	s.Len = uint32(size - doff)
+	s.HasOptions = doff > 20
 	tcpOptions(s, h.frame[h.at+20:min(h.at+doff, h.end)])
 }
 
@@ -54,7 +55,7 @@ func tcpOptions(s *conntrack.TCPSegment, o []byte) {
 			s.HasWScale, s.WScale = true, o[2]
 		case o[0] == optSACK && n >= 10 && n%8 == 2:
 			for b := o[2:n]; len(b) >= 8; b = b[8:] {
-				if right := binary.BigEndian.Uint32(b[4:]); int32(right-s.SACK) > 0 {
+				if right := binary.BigEndian.Uint32(b[4:]); int32(s.SACK-right) < 0 {
 					s.SACK = right
 				}
 			}
