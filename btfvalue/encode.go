@@ -53,11 +53,7 @@ func encode(t btf.Type, b []byte, v any, depth int) error {
 	case bool:
 		n := "0"
 		if x {
-<<<<<<< ours
 			n = "1"
-=======
-			return encodeNumber(b, "1")
->>>>>>> theirs
 		}
 		return encodeNumber(b, n)
 	case json.Number:
