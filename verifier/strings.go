@@ -7,6 +7,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/bpfct/bpfct/internal/ctype"
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/verifier/state"
 )
@@ -94,7 +95,7 @@ func checkFormat(text string, values int) errno.Errno {
 	f := &format{text: text}
 	for ; f.at < len(text); f.at++ {
 		c := f.peek(0)
-		if c < 0x80 && !isPrint(c) && !isSpace(c) {
+		if c < 0x80 && !ctype.IsPrint(c) && !ctype.IsSpace(c) {
 			return errno.EINVAL
 		}
 		if c != '%' {
@@ -159,9 +160,4 @@ func (f *format) pointer() bool {
 	return false
 }
 
-func endsConversion(c byte) bool { return c == 0 || isSpace(c) || isPunct(c) }
-func isPrint(c byte) bool        { return c >= 0x20 && c < 0x7f }
-func isSpace(c byte) bool        { return c == ' ' || c >= '\t' && c <= '\r' }
-func isPunct(c byte) bool {
-	return isPrint(c) && c != ' ' && !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z')
-}
+func endsConversion(c byte) bool { return c == 0 || ctype.IsSpace(c) || ctype.IsPunct(c) }

@@ -1,6 +1,7 @@
 package base
 
 import (
+	"github.com/bpfct/bpfct/internal/ctype"
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/vm"
 )
@@ -8,7 +9,7 @@ import (
 var compareFuncs = map[string]vm.Func{
 	"bpf_strncmp":    strncmp,
 	"bpf_strcmp":     func(c *vm.CPU, a *[5]uint64) (uint64, error) { return compareText(c, a, same) },
-	"bpf_strcasecmp": func(c *vm.CPU, a *[5]uint64) (uint64, error) { return compareText(c, a, toLower) },
+	"bpf_strcasecmp": func(c *vm.CPU, a *[5]uint64) (uint64, error) { return compareText(c, a, ctype.ToLower) },
 }
 
 func same(c byte) byte { return c }

@@ -3,6 +3,7 @@ package base
 import (
 	"fmt"
 
+	"github.com/bpfct/bpfct/internal/ctype"
 	"github.com/bpfct/bpfct/internal/errno"
 )
 
@@ -33,7 +34,7 @@ func (p *packer) pack(format []byte) errno.Errno {
 	}
 	for i := 0; i < len(format); i++ {
 		// Text may be in any language, but has no control characters.
-		if format[i] < 0x80 && !isPrint(format[i]) && !isSpace(format[i]) {
+		if format[i] < 0x80 && !ctype.IsPrint(format[i]) && !ctype.IsSpace(format[i]) {
 			return errno.EINVAL
 		}
 		if format[i] != '%' {
@@ -62,7 +63,7 @@ func skipWidth(at func(int) byte, i int) int {
 	for at(i) == '0' || at(i) == '+' || at(i) == '-' || at(i) == ' ' {
 		i++
 	}
-	for isDigit(at(i)) {
+	for ctype.IsDigit(at(i)) {
 		i++
 	}
 	return i
@@ -72,7 +73,7 @@ func skipWidth(at func(int) byte, i int) int {
 // returns how many more characters it has.
 func (p *packer) conversion(at func(int) byte, i int) (int, errno.Errno) {
 	arg := p.args[p.next]
-	ends := func(c byte) bool { return c == 0 || isSpace(c) || isPunct(c) }
+	ends := func(c byte) bool { return c == 0 || ctype.IsSpace(c) || ctype.IsPunct(c) }
 	switch at(i) {
 	case 'p':
 		return p.pointer(at, i, arg, ends)

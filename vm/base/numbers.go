@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
+	"github.com/bpfct/bpfct/internal/ctype"
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/vm"
 )
@@ -34,7 +35,7 @@ func parseNumber(text []byte, flags uint64) (number, errno.Errno) {
 		return n, errno.EINVAL
 	}
 	i := 0
-	for i < len(text) && isSpace(text[i]) {
+	for i < len(text) && ctype.IsSpace(text[i]) {
 		i++
 	}
 	if i < len(text) && text[i] == '-' {

@@ -1,6 +1,8 @@
 package base
 
 import (
+	"github.com/bpfct/bpfct/internal/ctype"
+
 	"bytes"
 	"strconv"
 )
@@ -54,11 +56,11 @@ func decode(f []byte) (spec, []byte) {
 		case '0':
 			s.zero = true
 		default:
-			if isDigit(f[0]) {
+			if ctype.IsDigit(f[0]) {
 				s.width = 0
 			}
 			w := int32(0)
-			for ; len(f) > 0 && isDigit(f[0]); f = f[1:] {
+			for ; len(f) > 0 && ctype.IsDigit(f[0]); f = f[1:] {
 				w = w*10 + int32(f[0]-'0')
 				s.width = min(int(w), maxWidth)
 			}
@@ -120,7 +122,7 @@ func (p *printer) pointer(s spec, f []byte) []byte {
 	switch {
 	case kind == 's' || kind == 'S':
 		p.text(s, []byte("0x"+strconv.FormatUint(p.arg64(), 16)))
-	case kind == 'x' || kind == 'K' || kind == 'e' || !isAlnum(kind):
+	case kind == 'x' || kind == 'K' || kind == 'e' || !ctype.IsAlnum(kind):
 		// The kernel prints a hash of the address unless asked for x; which one
 		// differs from boot to boot, and a guest has nothing to hide.
 		s.base = 16
@@ -133,7 +135,7 @@ func (p *printer) pointer(s spec, f []byte) []byte {
 		// conversion.
 		p.write(p.argString())
 	}
-	for len(f) > 0 && isAlnum(f[0]) {
+	for len(f) > 0 && ctype.IsAlnum(f[0]) {
 		f = f[1:]
 	}
 	return f
