@@ -1,10 +1,12 @@
 package explain
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/kernel"
+	"github.com/bpfct/bpfct/link"
 )
 
 // references are the classes about what a program must give back.
@@ -19,7 +21,7 @@ buffer record, an object of its own. On every path it must be given back, or mov
 before the program ends, makes a tail call, or returns from a callback. The kernel looks at each
 path by itself: one return that forgets it is enough.`,
 			Help:  []string{"{release|give it back} on this path too, or restructure so that all paths end in one place that does"},
-			at:    "the program leaves here and still holds it",
+			at:    "the program leaves here and still holds it{without|}",
 			facts: acquired,
 		},
 		{
@@ -77,18 +79,41 @@ func acquired(q *query) []note {
 	}
 	q.parts["func"] = name
 	if give := releaseOf(name); give != "" {
-		q.parts["release"] = "call " + give
+		if v := assigned(q.steps[i].in, name); v != "" && identifier.MatchString(give) {
+			give += "(" + v + ")"
+		}
+		q.parts["release"], q.parts["without"] = "call "+give, ", without "+give
 	}
 	out := []note{{i, "acquired here by " + name}}
 	return append(out, q.branches(i, q.end)...)
 }
+
+var identifier = regexp.MustCompile(`^\w+$`)
+
+// assigned is the variable that the line of C of a call assigns its result to, "" where
+// that cannot be seen.
+func assigned(in *link.Insn, function string) string {
+	if in.Line == nil {
+		return ""
+	}
+	before, _, ok := strings.Cut(in.Line.Text, function+"(")
+	if !ok {
+		return ""
+	}
+	if m := assignment.FindStringSubmatch(before); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+var assignment = regexp.MustCompile(`(\w+)\s*=\s*(?:\([^()]*\)\s*)?$`)
 
 // releaseOf is the call that gives back what a function acquires, "" where the
 // catalogue does not know.
 func releaseOf(name string) string {
 	switch {
 	case strings.HasSuffix(name, "_ct_alloc"):
-		return "bpf_ct_insert_entry and then bpf_ct_release (or bpf_ct_release what it returned)"
+		return "bpf_ct_insert_entry, and bpf_ct_release for what that returns"
 	case strings.HasSuffix(name, "_ct_lookup"), name == "bpf_ct_insert_entry":
 		return "bpf_ct_release"
 	case strings.HasPrefix(name, "bpf_sk_lookup_"), strings.HasPrefix(name, "bpf_skc_lookup_"):

@@ -61,6 +61,9 @@ func (d *drawing) aside(what, text string) {
 // path draws the lines of C with what happens at each.
 func (d *drawing) path(steps []Step) {
 	d.width = 1
+	if len(steps) == 0 {
+		return
+	}
 	for i := range steps {
 		d.width = max(d.width, len(fmt.Sprint(steps[i].Line)))
 	}
