@@ -220,3 +220,7 @@ func ourView(v *view, s *conntrack.Snapshot) {
 }
 
 func addrPort(a netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(a, port) }
+
+func itoa(n int) string { return fmt.Sprint(n) }
+
+func ipSum(b []byte) uint16 { return ^packet.Checksum(b) }

@@ -17,7 +17,8 @@ var icmpv6Kinds = [256]uint8{
 	128: icmpBegins, 139: icmpBegins, // echo request, node information query
 	130: icmpUntracked, 131: icmpUntracked, 132: icmpUntracked, // listener query, report, done
 	133: icmpUntracked, 134: icmpUntracked, 135: icmpUntracked, 136: icmpUntracked, // solicitations, advertisements
-	143: icmpUntracked, // listener report, version 2
+	143: icmpUntracked,                     // listener report, version 2
+	151: icmpUntracked, 152: icmpUntracked, // multicast router advertisement, solicitation
 }
 
 // maxICMPType is the last type that Linux knows.

@@ -8,7 +8,7 @@ type udpTrack struct {
 	streamFrom uint64
 }
 
-// stepUDP tracks UDP and UDP-Lite.
+// stepUDP tracks UDP and UDP-Lite. The latter is a stream at once.
 func (t *Table) stepUDP(i *Info, p *Packet) step {
 	if p.Fault != ReasonNone {
 		return fault(p)
@@ -22,7 +22,7 @@ func (t *Table) stepUDP(i *Info, p *Packet) step {
 		x.udp.streamFrom = t.clock.Jiffies() + streamAfter*uint64(t.hz)
 	}
 	timeout, stream := t.setting(sysctlUDP), false
-	if s&IPSSeenReply != 0 && int64(t.clock.Jiffies()-x.udp.streamFrom) > 0 {
+	if s&IPSSeenReply != 0 && (p.Tuple.Proto == ProtoUDPLite || int64(t.clock.Jiffies()-x.udp.streamFrom) > 0) {
 		timeout, stream = t.setting(sysctlUDPStream), true
 	}
 	t.refresh(i, p, timeout)

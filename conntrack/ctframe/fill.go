@@ -51,8 +51,7 @@ func Fill(p *conntrack.Packet, frame []byte, info *packet.Info, checksum bool) b
 	}
 	h.fill(p, claimed(frame, info)-h.at, info)
 	if checksum && p.Fault == conntrack.ReasonNone {
-		noSum := info.Proto == packet.ProtoUDP && h.u16(6) == 0
-		p.BadChecksum = !noSum && packet.VerifyL4(frame, info) != nil
+		p.BadChecksum = !info.Truncated && !h.rightChecksum(p)
 	}
 	return true
 }

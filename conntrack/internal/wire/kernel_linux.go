@@ -250,11 +250,12 @@ func (k *Kernel) Sysctl(name string, v int) {
 	}
 }
 
-// Entry asks for the connection with the tuple orig, in either direction.
+// Entry asks for the connection with the tuple orig, in either direction. A
+// tuple that netlink does not take has none.
 func (k *Kernel) Entry(orig ct.Tuple, zone uint16) (ct.Flow, bool) {
 	k.tb.Helper()
 	f, err := k.CT.Get(ct.Flow{TupleOrig: orig, Zone: zone})
-	if errors.Is(err, unix.ENOENT) {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) {
 		return ct.Flow{}, false
 	}
 	if err != nil {
