@@ -335,18 +335,12 @@ func (e *env) checkHelperMem(c *call, regno uint8, size int, how access, zeroAll
 			return e.reject(errno.EACCES, "R%d cannot write into %s", regno, r.Type)
 		}
 		return e.checkRegion(regno, r, off, size, int(r.Map.Spec.KeySize), zeroAllowed)
-	case state.PtrToMapValue:
-		if r.MayBeNull() {
-			break
-		}
+	case state.PtrToMapValue: // or NULL, where that may be passed
 		if err := e.checkMapFlags(r, off, size, how); err != nil {
 			return err
 		}
 		return e.checkMapValue(regno, r, off, size, zeroAllowed, false)
 	case state.PtrToMem:
-		if r.MayBeNull() {
-			break
-		}
 		if how == write && r.Type.Has(state.ReadOnly) {
 			return e.reject(errno.EACCES, "R%d cannot write into %s", regno, r.Type)
 		}

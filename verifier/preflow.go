@@ -54,6 +54,15 @@ func (e *env) checkSubprogs() error {
 	}
 	e.subs = subs
 	e.subprogs = make([]subprogInfo, len(subs))
+	declared := 0
+	for i := range e.prog.Subprogs {
+		if e.prog.Subprogs[i].Func != nil {
+			declared++
+		}
+	}
+	if declared > 0 && declared != len(subs) {
+		return e.reject(errno.EINVAL, "number of funcs in func_info doesn't match number of subprogs")
+	}
 	for i := range subs {
 		if err := e.describe(i); err != nil {
 			return err
@@ -72,6 +81,9 @@ func (e *env) describe(i int) error {
 			sub.Name, sub.Func = p.Name, p.Func
 			info.global = p.Global
 		}
+	}
+	if sub.Func == nil && e.prog.Subprogs[0].Func != nil {
+		return e.reject(errno.EINVAL, "func_info BTF section doesn't match subprog layout in BPF program")
 	}
 	info.Subprog, info.hasTailCall = *sub, sub.HasTailCall
 	info.isException = e.exceptionAt != 0 && sub.Start == e.exceptionAt

@@ -866,7 +866,7 @@ SEC("tc") int new_variable(struct __sk_buff *ctx)
 
 SEC("tc") int new_no_struct(struct __sk_buff *ctx)
 {
-	bpf_obj_new_impl(1, NULL);
+	bpf_obj_new_impl(0, NULL);
 	return 0;
 }
 
