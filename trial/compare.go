@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bpfct/bpfct/conntrack"
 	"github.com/bpfct/bpfct/packet"
 )
 
@@ -176,10 +177,10 @@ func (c *comparison) entries(a, b []Entry) {
 	for i < len(a) || j < len(b) {
 		switch {
 		case j == len(b) || i < len(a) && a[i].key() < b[j].key():
-			c.add("connection", a[i].Text, "")
+			c.add("connection"+a[i].at(), a[i].Text, "")
 			i++
 		case i == len(a) || a[i].key() > b[j].key():
-			c.add("connection", "", b[j].Text)
+			c.add("connection"+b[j].at(), "", b[j].Text)
 			j++
 		default:
 			c.entry(&a[i], &b[j])
@@ -189,7 +190,7 @@ func (c *comparison) entries(a, b []Entry) {
 }
 
 func (c *comparison) entry(a, b *Entry) {
-	where := "connection " + a.Orig.String()
+	where := "connection" + a.at() + " " + a.Orig.String()
 	c.add(where+": status", strings.Join(a.Status, ","), strings.Join(b.Status, ","))
 	c.add(where+": mark", fmt.Sprint(a.Mark), fmt.Sprint(b.Mark))
 	if d := a.Timeout - b.Timeout; d > timeoutSlack || d < -timeoutSlack {
@@ -198,9 +199,14 @@ func (c *comparison) entry(a, b *Entry) {
 }
 
 // key orders connections by what they are; a translation that differs makes two
-// connections out of one.
+// connections out of one. The kernel's dump shows a zone only where its directions
+// are one of the three that there should be.
 func (e *Entry) key() string {
-	return fmt.Sprintf("%s %d %v %v %d/%d", e.Family, e.Proto, e.Orig, e.Reply, e.Zone, e.ZoneDir)
+	zone, dir := e.Zone, e.ZoneDir
+	if dir == 0 || dir > uint8(conntrack.ZoneDirDefault) {
+		zone, dir = 0, 0
+	}
+	return fmt.Sprintf("%s%s %d %v %v %d/%d", e.in(), e.Family, e.Proto, e.Orig, e.Reply, zone, dir)
 }
 
 func sorted(entries []Entry) []Entry {

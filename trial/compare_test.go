@@ -65,6 +65,11 @@ func TestCompare(t *testing.T) {
 		{"no entry", func(r *Report) { r.Entries = nil }, []string{"connection: the entry != (nothing)"}},
 		{"another entry", func(r *Report) { r.Entries[0].Reply.Sport, r.Entries[0].Text = 81, "another" },
 			[]string{"connection: the entry != (nothing)", "connection: (nothing) != another"}},
+		{"a zone that no dump shows", func(r *Report) { r.Entries[0].Zone, r.Entries[0].ZoneDir = 7, 5 }, nil},
+		{"a zone", func(r *Report) { r.Entries[0].Zone, r.Entries[0].ZoneDir, r.Entries[0].Text = 7, 3, "zone=7" },
+			[]string{"connection: the entry != (nothing)", "connection: (nothing) != zone=7"}},
+		{"another namespace", func(r *Report) { r.Entries[0].Netns = new(int32) },
+			[]string{"connection: the entry != (nothing)", "connection in netns 0: (nothing) != the entry"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := report()

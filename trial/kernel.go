@@ -99,19 +99,29 @@ func (p *Plan) RunKernel() (*Report, error) {
 		slices.SortFunc(rm.Items, func(a, b Item) int { return bytes.Compare(a.Key, b.Key) })
 		out.Maps = append(out.Maps, rm)
 	}
-	entries, err := ns.Entries()
-	if err != nil {
+	if err := out.addEntries(ns, nil); err != nil {
 		return out, err
 	}
-	for i := range entries {
-		out.Entries = append(out.Entries, kernelEntry(&entries[i]))
+	for i, id := range p.Netns {
+		if err := out.addEntries(host.Namespace(opts.Namespaces[i].Name), &id); err != nil {
+			return out, err
+		}
 	}
 	return out, nil
 }
 
+// addEntries adds the connections of a namespace.
+func (r *Report) addEntries(ns *live.Netns, id *int32) error {
+	entries, err := ns.Entries()
+	for i := range entries {
+		r.Entries = append(r.Entries, kernelEntry(&entries[i], id))
+	}
+	return err
+}
+
 // kernelEntry brings an entry of the kernel's dump into the report's form, by the
 // tracker's own types, so that both sides are printed by one piece of code.
-func kernelEntry(e *live.Entry) Entry {
+func kernelEntry(e *live.Entry, netns *int32) Entry {
 	s := conntrack.Snapshot{
 		Tuples: [2]conntrack.Tuple{kernelTuple(&e.Orig), kernelTuple(&e.Reply)},
 		Status: conntrack.Status(e.Status), Mark: e.Mark, HZ: 1, Expires: e.Timeout, Use: int(e.Use),
@@ -124,7 +134,7 @@ func kernelEntry(e *live.Entry) Entry {
 	case e.Reply.Zone != 0:
 		s.Zone = conntrack.Zone{ID: e.Reply.Zone, Dir: conntrack.ZoneDirReply}
 	}
-	return newEntry(&s)
+	return newEntry(&s, netns)
 }
 
 func kernelTuple(t *live.Tuple) conntrack.Tuple {

@@ -154,7 +154,10 @@ func (p *Plan) NewHost(opts bpfct.HostOptions) (*bpfct.Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range p.Netns {
+	for i, id := range p.Netns {
+		if slices.Contains(p.Netns[:i], id) {
+			return nil, fmt.Errorf("netns id %d is given twice", id)
+		}
 		peer := host.NewNetns(fmt.Sprintf("netns-%d", id))
 		if err := host.Netns().SetID(id, peer); err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/bpfct/bpfct"
 	"github.com/bpfct/bpfct/trial"
 )
 
@@ -26,5 +27,12 @@ func TestLeftOut(t *testing.T) {
 	}
 	if got := (&trial.Plan{Spec: spec, Programs: []string{"filter"}}).LeftOut(); got != nil {
 		t.Errorf("of programs by name %q are left out", got)
+	}
+}
+
+func TestNetnsGivenTwice(t *testing.T) {
+	plan := &trial.Plan{Netns: []int32{3, 4, 3}}
+	if h, err := plan.NewHost(bpfct.HostOptions{}); err == nil || err.Error() != "netns id 3 is given twice" {
+		t.Errorf("got host %v and error %v", h, err)
 	}
 }

@@ -131,6 +131,8 @@ func (m *Map) Decode(it Item) (key, value any) {
 
 // Entry is a connection.
 type Entry struct {
+	// Netns is the id of the namespace that it is in; nil for that of the packets.
+	Netns   *int32   `json:"netns,omitempty"`
 	Proto   uint8    `json:"proto"`
 	Family  string   `json:"family"`
 	Orig    Tuple    `json:"orig"`
@@ -143,6 +145,22 @@ type Entry struct {
 	Use     int      `json:"use"`
 	// Text is the line of conntrack -L -o extended.
 	Text string `json:"text"`
+}
+
+// in is what stands before the entry's text where it is in another namespace.
+func (e *Entry) in() string {
+	if e.Netns == nil {
+		return ""
+	}
+	return fmt.Sprintf("netns %d: ", *e.Netns)
+}
+
+// at is where the entry is, where that must be said.
+func (e *Entry) at() string {
+	if e.Netns == nil {
+		return ""
+	}
+	return fmt.Sprintf(" in netns %d", *e.Netns)
 }
 
 // Tuple is one direction of a connection.

@@ -80,7 +80,12 @@ func (p *Plan) Run(host *bpfct.Host) (*Report, error) {
 		out.Maps = append(out.Maps, rm)
 	}
 	for s := range host.Netns().Conntrack().Snapshots() {
-		out.Entries = append(out.Entries, newEntry(&s))
+		out.Entries = append(out.Entries, newEntry(&s, nil))
+	}
+	for _, id := range p.Netns {
+		for s := range host.Netns().ByID(id).Conntrack.Snapshots() {
+			out.Entries = append(out.Entries, newEntry(&s, &id))
+		}
 	}
 	return out, host.TimerErrors()
 }
@@ -127,8 +132,9 @@ func newItem(t ebpf.MapType, key, value []byte, size, cpus int) Item {
 	return it
 }
 
-func newEntry(s *conntrack.Snapshot) Entry {
+func newEntry(s *conntrack.Snapshot, netns *int32) Entry {
 	e := Entry{
+		Netns: netns,
 		Proto: s.Tuples[0].Proto, Family: s.Tuples[0].Family.String(),
 		Orig: newTuple(&s.Tuples[conntrack.Original]), Reply: newTuple(&s.Tuples[conntrack.Reply]),
 		Timeout: s.Seconds(), Mark: s.Mark, Use: s.Use, Status: statusNames(s.Status),

@@ -150,7 +150,7 @@ func (r *Report) WriteText(w io.Writer, opts TextOptions) error {
 	if opts.Entries {
 		fmt.Fprintf(&b, "connections: %d\n", len(r.Entries))
 		for _, e := range r.Entries {
-			fmt.Fprintf(&b, "  %s\n", e.Text)
+			fmt.Fprintf(&b, "  %s%s\n", e.in(), e.Text)
 		}
 	}
 	_, err := io.WriteString(w, b.String())
