@@ -114,6 +114,13 @@ func TestDiff(t *testing.T) {
 	if d := Diff(runs, &Outcome{Results: [][]Result{{base}}}, &Outcome{Results: [][]Result{{late}}}); d != "" {
 		t.Error(d)
 	}
+	// The longest time there is, and a jiffy passed.
+	long, longer := base, base
+	long.View.Timeout = 1000 + 1<<31 - 1
+	longer.After, longer.View.Timeout = 1001, 1000+1<<31
+	if d := Diff(runs, &Outcome{Results: [][]Result{{long}}}, &Outcome{Results: [][]Result{{longer}}}); d != "" {
+		t.Error(d)
+	}
 	if d := DiffConns([]Conn{{Mark: 1}}, []Conn{{Mark: 2}}, 0); d == "" {
 		t.Error("two marks are the same")
 	}
