@@ -248,9 +248,6 @@ func (e *env) newID() uint32 {
 	return e.nextID
 }
 
-// regs are the registers of the executing frame.
-func (e *env) regs() *[11]state.Reg { return e.cur.Regs() }
-
 // reg is one of them.
 func (e *env) reg(n uint8) *state.Reg { return &e.cur.Regs()[n] }
 

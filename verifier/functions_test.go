@@ -133,7 +133,6 @@ func functions(rnd *rand.Rand, ctx *layout, n int) []link.Raw {
 		g.set(r, pick(&g.generator, number, small, packet, packetEnd, frame))
 	}
 	kinds := g.kinds
-	var starts []int
 	for depth := range 3 {
 		calls := len(g.calls)
 		for range n {
@@ -154,7 +153,6 @@ func functions(rnd *rand.Rand, ctx *layout, n int) []link.Raw {
 			}
 		}
 		g.ends()
-		starts = append(starts, len(g.insns))
 		for _, c := range g.calls[calls:] {
 			g.insns[c].Imm = int32(len(g.insns) - c - 1)
 		}

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/bpfct/bpfct/internal/errno"
-	"github.com/bpfct/bpfct/record"
 	"github.com/bpfct/bpfct/verifier/state"
 )
 
@@ -126,9 +125,4 @@ func isPacketSlice(r *state.Reg) bool {
 		return false
 	}
 	return r.Dynptr == state.DynptrSkb || r.Dynptr == state.DynptrXDP || r.Dynptr == state.DynptrSkbMeta
-}
-
-// hasLock reports whether values with the record have a lock.
-func hasLock(rec *record.Record) bool {
-	return rec.Find(record.SpinLock) != nil || rec.Find(record.ResSpinLock) != nil
 }

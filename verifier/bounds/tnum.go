@@ -57,7 +57,7 @@ func (a Tnum) Next(v uint64) uint64 {
 	// become 0, an unknown bit above it becomes 1.
 	bit := uint64(1) << (bits.Len64(wrong) - 1)
 	if a.Value&bit == 0 {
-		free := a.Mask &^ v &^ (bit | bit - 1)
+		free := a.Mask &^ v &^ (bit | (bit - 1))
 		bit = free & -free
 	}
 	below := bit - 1

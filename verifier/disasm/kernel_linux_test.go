@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 
 	"github.com/bpfct/bpfct/internal/testkernel"
 	"github.com/bpfct/bpfct/link"
@@ -40,7 +39,6 @@ func TestKernelPrintsTheSame(t *testing.T) {
 				i++
 			}
 			if in.Op == 0x85 {
-				call = asm.BuiltinFunc(in.Imm).String()
 				_, call, _ = strings.Cut(lines[n], "call ")
 				call, _, _ = strings.Cut(call, "#")
 			}

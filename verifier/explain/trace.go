@@ -204,17 +204,3 @@ func isBranch(in *link.Insn) bool {
 	}
 	return true
 }
-
-// value is what the log last said of a register before step i, "" for nothing.
-func (t *trace) value(i int, reg string) string {
-	depth := t.depthAt(i)
-	for i--; i >= 0; i-- {
-		if t.steps[i].depth != depth {
-			continue
-		}
-		if v, ok := t.steps[i].state[reg]; ok {
-			return v
-		}
-	}
-	return ""
-}
