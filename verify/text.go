@@ -122,7 +122,11 @@ func (t *text) program(p *Program) {
 	t.printf("\n")
 	switch {
 	case p.Verdict == Unloadable:
-		t.printf("%s: %s: %s\n", t.paint(red, "unloadable"), p.Program, p.Error)
+		who := ""
+		if !strings.Contains(p.Error, p.Program) {
+			who = p.Program + ": "
+		}
+		t.printf("%s: %s%s\n", t.paint(red, "unloadable"), who, p.Error)
 	case p.Explanation != nil && t.opts.Explain:
 		t.err = firstError(t.err, p.Explanation.WriteText(t.w, t.opts.Color))
 	case p.Verdict == Rejected:

@@ -59,12 +59,23 @@ change_status and release the second.`,
 		{
 			Name: "function-not-allowed", Errnos: []errno.Errno{errno.EACCES, errno.EINVAL},
 			Messages: []string{
-				"calling kernel function {func}%s is not allowed", "program of this type cannot use helper {func}%s#%d", "unknown func {func}%s#%d",
-				"invalid func {func}%s#%d", "metadata kfuncs require device-bound program", "helper call is not allowed in probe",
+				"calling kernel function {func}%s is not allowed", "program of this type cannot use helper {func}%s#%d", "metadata kfuncs require device-bound program", "helper call is not allowed in probe",
 			},
 			What: "the function cannot be called from a program of this type",
 			Why:  "Each helper and kernel function is for certain program types, and exists from some kernel version on.",
 			Help: []string{"bpfct profiles NAME --functions lists what tc and XDP programs may call on a kernel", "bpf_skb_ct_ functions are for tc, bpf_xdp_ct_ functions for XDP"},
+		},
+		{
+			Name: "unknown-function", Errnos: []errno.Errno{errno.EINVAL},
+			Messages: []string{"invalid func {func}%s#%d", "unknown func {func}%s#%d"},
+			What:     "a function is called that the kernel does not have",
+			Why: `A helper is called by its number, and this kernel has none of that number. A relocation that the
+loader could not do, a field that this kernel's structures lack, a weak function that is not there,
+leaves such a call in its place, too: it only matters if the program can get there.`,
+			Help: []string{
+				"ask before the use: bpf_ksym_exists(function), bpf_core_field_exists(s->field), bpf_core_enum_value_exists(...)",
+				"bpfct profiles NAME --functions lists what a kernel has",
+			},
 		},
 		{
 			Name: "licence", Errnos: []errno.Errno{errno.EINVAL, errno.EACCES},

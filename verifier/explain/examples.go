@@ -46,6 +46,7 @@ package explain
 //go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/unbounded-access.c
 //go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/uninitialized-register.c
 //go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/uninitialized-stack.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/unknown-function.c
 //go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/unreachable-code.c
 //go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/unreleased-reference.c
 //go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/wrong-kernel-type.c

@@ -83,6 +83,9 @@ func acquired(q *query) []note {
 			give += "(" + v + ")"
 		}
 		q.parts["release"], q.parts["without"] = "call "+give, ", without "+give
+		if strings.HasSuffix(name, "_ct_alloc") {
+			q.parts["without"] = ", not inserted"
+		}
 	}
 	out := []note{{i, "acquired here by " + name}}
 	return append(out, q.branches(i, q.end)...)
@@ -113,7 +116,7 @@ var assignment = regexp.MustCompile(`(\w+)\s*=\s*(?:\([^()]*\)\s*)?$`)
 func releaseOf(name string) string {
 	switch {
 	case strings.HasSuffix(name, "_ct_alloc"):
-		return "bpf_ct_insert_entry, and bpf_ct_release for what that returns"
+		return "bpf_ct_insert_entry, then bpf_ct_release with what it returned,"
 	case strings.HasSuffix(name, "_ct_lookup"), name == "bpf_ct_insert_entry":
 		return "bpf_ct_release"
 	case strings.HasPrefix(name, "bpf_sk_lookup_"), strings.HasPrefix(name, "bpf_skc_lookup_"):
