@@ -100,6 +100,7 @@ type view struct {
 	Status     conntrack.Status
 	Timeout    int
 	TCP        conntrack.TCPInfo
+	SCTP       conntrack.SCTPInfo
 	Counters   [2]conntrack.Counter
 	Mark       uint32
 	ReplyTuple string
@@ -195,6 +196,9 @@ func kernelView(v *view, f *ti.Flow) {
 		v.TCP = conntrack.TCPInfo{State: conntrack.TCPState(p.State), WScale: [2]uint8{p.OriginalWindowScale, p.ReplyWindowScale},
 			Flags: [2]uint8{uint8(p.OriginalFlags >> 8), uint8(p.ReplyFlags >> 8)}}
 	}
+	if p := f.ProtoInfo.SCTP; p != nil {
+		v.SCTP = conntrack.SCTPInfo{State: conntrack.SCTPState(p.State), VTag: [2]uint32{p.VTagOriginal, p.VTagReply}}
+	}
 	v.Counters = [2]conntrack.Counter{{Packets: f.CountersOrig.Packets, Bytes: f.CountersOrig.Bytes}, {Packets: f.CountersReply.Packets, Bytes: f.CountersReply.Bytes}}
 	v.Mark = f.Mark
 	v.ReplyTuple = tiString(f.TupleReply)
@@ -210,6 +214,9 @@ func ourView(v *view, s *conntrack.Snapshot) {
 	if s.Proto != nil {
 		if s.Proto.TCP != nil {
 			v.TCP = *s.Proto.TCP
+		}
+		if s.Proto.SCTP != nil {
+			v.SCTP = *s.Proto.SCTP
 		}
 		if s.Proto.Counters != nil {
 			v.Counters = *s.Proto.Counters

@@ -103,13 +103,19 @@ func (s *Snapshot) Seconds() int {
 // State is the name of the protocol's state, empty for protocols without one.
 // A TCP connection whose packets nobody tracked is in state NONE.
 func (s *Snapshot) State() string {
-	if s.Tuples[Original].Proto != ProtoTCP {
-		return ""
+	switch s.Tuples[Original].Proto {
+	case ProtoTCP:
+		if s.Proto == nil || s.Proto.TCP == nil {
+			return TCPNone.String()
+		}
+		return s.Proto.TCP.State.String()
+	case ProtoSCTP:
+		if s.Proto == nil || s.Proto.SCTP == nil {
+			return SCTPNone.String()
+		}
+		return s.Proto.SCTP.State.String()
 	}
-	if s.Proto == nil || s.Proto.TCP == nil {
-		return "NONE"
-	}
-	return s.Proto.TCP.State.String()
+	return ""
 }
 
 // appendZone adds the zone where it is shown with direction dir: a dump has

@@ -7,13 +7,14 @@ import (
 
 // track is what packets leave of a connection: the state of its protocol.
 //
-// mu guards tcp. extras, and udp, are written before the
+// mu guards tcp and sctp. extras, and udp, are written before the
 // connection is confirmed and not later.
 type track struct {
 	mu      sync.Mutex
 	changes atomic.Uint32 // Changes that no event told yet
 	extras  uint8         // what it has of counts
 	tcp     tcpTrack
+	sctp    sctpTrack
 	udp     udpTrack
 	gre     greTrack
 }
@@ -22,6 +23,7 @@ func (x *track) reset() {
 	x.changes.Store(0)
 	x.extras = 0
 	x.tcp = tcpTrack{}
+	x.sctp = sctpTrack{}
 	x.udp = udpTrack{}
 	x.gre = greTrack{}
 }
@@ -41,6 +43,8 @@ func (t *Table) closing(h handle, e *entry) bool {
 	switch e.orig.Proto {
 	case ProtoTCP:
 		return x.tcp.closing()
+	case ProtoSCTP:
+		return x.sctp.closing()
 	}
 	return false
 }

@@ -45,6 +45,13 @@ const (
 	ReasonTCPAckUnder    // an old acknowledgement, let through unused
 	ReasonTCPResetUnsure // RST whose sequence number is not exactly right: the state stays
 
+	ReasonSCTPShort   // no chunk, or one that is cut
+	ReasonSCTPBundle  // chunks that must not stand together
+	ReasonSCTPVTag    // wrong verification tag
+	ReasonSCTPState   // not possible in this state
+	ReasonSCTPNew     // nothing in it begins an association
+	ReasonSCTPIgnored // let through unused
+
 )
 
 type reason struct {
@@ -111,6 +118,17 @@ var reasons = [...]reason{
 	}},
 	ReasonTCPResetUnsure: {"tcp-reset-unsure", func(n [3]uint32) string {
 		return fmt.Sprintf("RST with sequence number %d where exactly %d is due: the receiver may challenge it", n[0], n[1])
+	}},
+
+	ReasonSCTPShort:  {"sctp-short", fixed("it has no chunk, or one that is cut")},
+	ReasonSCTPBundle: {"sctp-bundle", func(n [3]uint32) string { return fmt.Sprintf("chunk type %d cannot stand behind the one before", n[0]) }},
+	ReasonSCTPVTag:   {"sctp-vtag", func(n [3]uint32) string { return fmt.Sprintf("the verification tag is %#x, %#x is due", n[0], n[1]) }},
+	ReasonSCTPState: {"sctp-state", func(n [3]uint32) string {
+		return fmt.Sprintf("chunk type %d in the %s direction cannot be in state %s", n[0], Dir(n[1]), SCTPState(n[2]))
+	}},
+	ReasonSCTPNew: {"sctp-new", fixed("no association, and it has a chunk that begins none")},
+	ReasonSCTPIgnored: {"sctp-ignored", func(n [3]uint32) string {
+		return fmt.Sprintf("chunk type %d is let through, but does not keep the association alive", n[0])
 	}},
 }
 

@@ -98,7 +98,8 @@ func (e *entry) replaceLabels(value, mask [16]byte) (changed bool) {
 
 // ProtoInfo is what the tracker learnt of a connection from its packets.
 type ProtoInfo struct {
-	TCP *TCPInfo // of a TCP connection
+	TCP  *TCPInfo  // of a TCP connection
+	SCTP *SCTPInfo // of an SCTP association
 	// Counters are packets and bytes by direction; nil where
 	// nf_conntrack_acct was 0 when the connection began.
 	Counters *[2]Counter
@@ -119,6 +120,8 @@ func (c Conn) protoInfo() *ProtoInfo {
 	switch c.e.orig.Proto {
 	case ProtoTCP:
 		p.TCP = x.tcp.info()
+	case ProtoSCTP:
+		p.SCTP = &SCTPInfo{x.sctp.state, x.sctp.vtag}
 	}
 	x.mu.Unlock()
 	if n, ok := c.Counters(); ok {

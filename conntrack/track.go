@@ -130,6 +130,8 @@ func (t *Table) step(i *Info, p *Packet) step {
 		return t.stepICMP(i, p)
 	case ProtoGRE:
 		return t.stepGRE(i, p)
+	case ProtoSCTP:
+		return t.stepSCTP(i, p)
 	}
 	t.refresh(i, p, t.setting(sysctlGenericTimeout))
 	return step{}

@@ -18,7 +18,7 @@ import (
 	"github.com/bpfct/bpfct/internal/testkernel"
 )
 
-//go:generate clang-19 -O2 -g -target bpf -mcpu=v3 -c interp.bpf.c -o interp.bpf.o
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild interp.bpf.c
 
 //go:embed interp.bpf.o
 var object []byte
