@@ -212,11 +212,12 @@ func (e *env) writeStackVar(f *state.Frame, lo, hi int, value *state.Reg, valueN
 			usedZero = true
 			continue
 		}
+		// What was spilled there may not be whole any more.
+		scrub(sl)
 		kind := state.SlotMisc
 		if zero && sl.Bytes[b] == state.SlotZero {
 			kind, usedZero = state.SlotZero, true
 		}
-		sl.Spilled = state.Reg{}
 		sl.Bytes[b] = kind
 	}
 	if usedZero && value != nil {

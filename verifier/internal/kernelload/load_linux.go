@@ -27,7 +27,10 @@ type loadAttr struct {
 	ifindex, attachType uint32
 }
 
-const maxLog = 16 << 20
+const (
+	maxLog     = 16 << 20
+	maxRetries = 100
+)
 
 // Load loads a program and closes it at once. It returns the verifier's log and what
 // the kernel answered, nil for an accepted program. A 64-bit load takes two slots, as
@@ -37,7 +40,8 @@ func Load(typ ebpf.ProgramType, insns []link.Raw, level uint32) (log string, err
 	license := []byte("GPL\x00")
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	for size := 1 << 20; ; {
+	defer quiet()()
+	for size, retries := 1<<20, 0; ; {
 		buf := make([]byte, size)
 		pin.Pin(&code[0])
 		pin.Pin(&license[0])
@@ -57,12 +61,29 @@ func Load(typ ebpf.ProgramType, insns []link.Raw, level uint32) (log string, err
 		case errors.Is(err, unix.ENOSPC) && size < maxLog:
 			err, size = nil, size*4
 			continue
-		case errors.Is(err, unix.EAGAIN): // a signal came
-			err = nil
+		case errors.Is(err, unix.EAGAIN) && retries < maxRetries: // a signal came
+			err, retries = nil, retries+1
 			continue
 		}
 		text, _, _ := bytes.Cut(buf, []byte{0})
 		return strings.TrimRight(string(text), "\x00"), err
+	}
+}
+
+// quiet keeps the signals by which Go interrupts threads away from this one: the
+// verifier gives up when one comes.
+func quiet() (restore func()) {
+	runtime.LockOSThread()
+	var block, old unix.Sigset_t
+	for _, sig := range []unix.Signal{unix.SIGURG, unix.SIGPROF} {
+		block.Val[(sig-1)/64] |= 1 << ((sig - 1) % 64)
+	}
+	err := unix.PthreadSigmask(unix.SIG_BLOCK, &block, &old)
+	return func() {
+		if err == nil {
+			unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
+		}
+		runtime.UnlockOSThread()
 	}
 }
 
