@@ -43,7 +43,7 @@ func (e *env) checkAtomic(s *slot) error {
 		}
 		t := e.reg(s.Dst).Type
 		if err := e.accessMem(memOp{regno: s.Dst, off: int(s.Off), size: asm.OpCode(s.Op).Size().Sizeof(), how: write,
-			value: int(s.Src)}); err != nil {
+			value: int(s.Src), strict: true}); err != nil {
 			return err
 		}
 		return e.notePointer(t, false)

@@ -201,7 +201,9 @@ var mapStructs = map[ebpf.MapType]string{
 	ebpf.StackTrace: "bpf_stack_map", ebpf.DevMap: "bpf_dtab", ebpf.DevMapHash: "bpf_dtab", ebpf.CPUMap: "bpf_cpu_map",
 	ebpf.XSKMap: "xsk_map", ebpf.SockMap: "bpf_stab", ebpf.SockHash: "bpf_shtab", ebpf.ReusePortSockArray: "reuseport_array",
 	ebpf.Queue: "bpf_queue_stack", ebpf.Stack: "bpf_queue_stack", ebpf.SkStorage: "bpf_local_storage_map",
-	ebpf.RingBuf: "bpf_ringbuf_map", ebpf.UserRingbuf: "bpf_ringbuf_map",
+	ebpf.RingBuf: "bpf_ringbuf_map", ebpf.UserRingbuf: "bpf_ringbuf_map", bloomFilter: "bpf_bloom_filter",
+	ebpf.CGroupStorage: "bpf_cgroup_storage_map", ebpf.PerCPUCGroupStorage: "bpf_cgroup_storage_map",
+	ebpf.InodeStorage: "bpf_local_storage_map", ebpf.TaskStorage: "bpf_local_storage_map", ebpf.CgroupStorage: "bpf_local_storage_map",
 }
 
 // accessMapPtr reads the kernel's struct of a map (check_ptr_to_map_access).

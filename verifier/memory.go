@@ -252,12 +252,13 @@ func (e *env) checkLoad(s *slot) error {
 	}
 	t := e.reg(s.Src).Type
 	mode := asm.OpCode(s.Op).Mode()
+	atomic := mode == asm.AtomicMode
 	err := e.accessMem(memOp{regno: s.Src, off: int(s.Off), size: asm.OpCode(s.Op).Size().Sizeof(), how: read,
-		value: int(s.Dst), signed: mode == memSXMode})
+		value: int(s.Dst), signed: mode == memSXMode, strict: atomic})
 	if err != nil {
 		return err
 	}
-	return e.notePointer(t, true)
+	return e.notePointer(t, !atomic)
 }
 
 // memSXMode is the mode of a load that extends the sign (BPF_MEMSX).

@@ -120,7 +120,8 @@ func Own(spec *ebpf.CollectionSpec, prof *kernel.Profile, program string, opts v
 	p := &r.Programs[0]
 	v = Verdict{Kind: Kind(p.Verdict), Errno: p.Errno, Insns: p.Insns, Line: strings.Join(strings.Fields(p.Error), " ")}
 	if p.Refusal != nil {
-		if v.Line = kernellog.FirstLine(p.Refusal.Lines); v.Line == "" {
+		// As of the kernel's: the first line of the log, which may be a remark.
+		if v.Line = kernellog.FirstLine(strings.Split(p.Log, "\n")); v.Line == "" {
 			v.Line = strings.TrimSpace(p.Error)
 		}
 		v.Tail = p.Refusal.Lines[max(0, len(p.Refusal.Lines)-tail):]

@@ -35,12 +35,13 @@ func main() {
 	flag.BoolVar(&c.verbose, "v", false, "print what differs")
 	messages := flag.Int("messages", 0, "print this many of the most frequent answers of the kernel")
 	out := flag.String("out", "", "file for what differs")
+	replay := flag.String("replay", "", "print both logs of the mutants in a file that -out wrote")
 	least := flag.Float64("min", 0, "exit with 1 when fewer than this many per cent agree in verdict and line")
 	flag.Parse()
 	if *messages > 0 {
 		c.lines = make(map[string]int)
 	}
-	err := run(&c, flag.Args(), *out, *least)
+	err := run(&c, flag.Args(), *replay, *out, *least)
 	c.printLines(os.Stdout, *messages)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "verifycampaign:", err)
@@ -48,13 +49,16 @@ func main() {
 	}
 }
 
-func run(c *campaign, objects []string, out string, least float64) error {
+func run(c *campaign, objects []string, replay, out string, least float64) error {
 	host, err := live.NewHost(live.Options{})
 	if err != nil {
 		return err
 	}
 	defer host.Close()
 	c.ns, c.log = host.Namespace(""), os.Stdout
+	if replay != "" {
+		return c.replay(replay)
+	}
 	if out != "" {
 		f, err := os.Create(out)
 		if err != nil {
