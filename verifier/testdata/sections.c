@@ -181,7 +181,7 @@ SEC("tc") int irq_map(void *ctx)
 
 SEC("tc") int irq_branch(struct __sk_buff *ctx)
 {
-	unsigned long f, g;
+	unsigned long f;
 
 	if (ctx->len > 2)
 		bpf_local_irq_save(&f);
