@@ -32,6 +32,8 @@ type beside struct {
 	p  conntrack.Packet
 	// explain is what ours said of the last packet.
 	explain conntrack.Info
+	// path is what a packet meets between Track and Confirm.
+	path func(i *conntrack.Info)
 }
 
 // apart are timeouts by which classes can be told from each other.
@@ -160,6 +162,9 @@ func (b *beside) track(pkt []byte) view {
 		v.Class = wire.New
 	case conntrack.StateUntracked:
 		v.Class = wire.Untracked
+	}
+	if b.path != nil {
+		b.path(&i)
 	}
 	if i.Verdict == conntrack.VerdictDrop || b.t.Confirm(&i) == conntrack.VerdictDrop {
 		v = view{}

@@ -21,14 +21,6 @@ func (m Manip) String() string {
 	return "dnat"
 }
 
-// natRange is what NAT may choose from: one address, and all ports or those
-// between min and max.
-type natRange struct {
-	addr     Addr
-	ports    bool
-	min, max uint16
-}
-
 // SetNATInfo decides NAT for a connection that was not inserted yet: manip of
 // its packets in the original direction becomes addr and port, and its reply
 // tuple is altered accordingly. With a port below 1 the port stays where the
@@ -54,16 +46,81 @@ func (c Conn) SetNATInfo(addr Addr, port int32, manip Manip) error {
 	if manip > ManipDst {
 		return errno.EINVAL
 	}
-	r := natRange{addr: addr}
+	r := Range{Flags: RangeMapIPs, MinAddr: addr, MaxAddr: addr}
 	if port > 0 {
-		r.ports = true
-		r.min, r.max = uint16(port), uint16(port)
+		r.Flags |= RangePorts
+		r.MinPort, r.MaxPort = uint16(port), uint16(port)
 	}
 	return c.setupNAT(&r, manip)
 }
 
+// SetupNAT decides NAT as a rule does: manip of the packets in the original
+// direction becomes something of r that no other connection has, as far as
+// such is found (nf_nat_setup_info). It is for the first packet, between
+// [Table.Track] and [Table.Confirm]; after that it does nothing.
+//
+// ENOMEM where manip was decided before: see [Conn.NATDecided]. EINVAL where
+// it is neither manip.
+func (c Conn) SetupNAT(r Range, manip Manip) error {
+	if !c.Valid() {
+		return errno.ESRCH
+	}
+	if manip > ManipDst {
+		return errno.EINVAL
+	}
+	return c.setupNAT(&r, manip)
+}
+
+// NullBinding decides that manip stays as it is, or rather: that only the port
+// changes, and only where another connection has the same tuple. It is what
+// Linux does with every first packet that no NAT rule met, once a table has
+// NAT at all.
+func (c Conn) NullBinding(manip Manip) error {
+	if !c.Valid() {
+		return errno.ESRCH
+	}
+	if manip > ManipDst {
+		return errno.EINVAL
+	}
+	addr := c.e.reply.Dst
+	if manip == ManipDst {
+		addr = c.e.reply.Src
+	}
+	return c.setupNAT(&Range{Flags: RangeMapIPs, MinAddr: addr, MaxAddr: addr}, manip)
+}
+
+// NATDecided says whether manip was decided, be it that nothing changes.
+func (c Conn) NATDecided(manip Manip) bool {
+	if manip == ManipDst {
+		return c.Status()&IPSDstNATDone != 0
+	}
+	return c.Status()&IPSSrcNATDone != 0
+}
+
+// Translate is the tuple that the packet of i must have behind the hook that
+// does manip, and whether that is another than it has (nf_nat_packet). It is
+// the outer tuple also for an ICMP error; the packet that the error quotes
+// gets the inverse of it, manip being the other one for it.
+func (i *Info) Translate(manip Manip) (Tuple, bool) {
+	c := i.Conn
+	if c.e == nil || !c.Valid() {
+		return Tuple{}, false
+	}
+	bit := IPSSrcNAT
+	if manip == ManipDst {
+		bit = IPSDstNAT
+	}
+	if i.Dir() == Reply {
+		bit ^= IPSNATMask
+	}
+	if c.Status()&bit == 0 {
+		return Tuple{}, false
+	}
+	return c.e.tuple(1 - i.Dir()).Invert()
+}
+
 // setupNAT is nf_nat_setup_info.
-func (c Conn) setupNAT(r *natRange, manip Manip) error {
+func (c Conn) setupNAT(r *Range, manip Manip) error {
 	e := c.e
 	st := c.Status()
 	if st&IPSConfirmed != 0 {
@@ -99,8 +156,9 @@ func (c Conn) setupNAT(r *natRange, manip Manip) error {
 
 // uniqueTuple is what curr becomes: in the range, and with a reply that no
 // connection has, as far as one is found.
-func (c Conn) uniqueTuple(curr Tuple, r *natRange, manip Manip) Tuple {
-	if manip == ManipSrc {
+func (c Conn) uniqueTuple(curr Tuple, r *Range, manip Manip) Tuple {
+	random := r.Flags&rangeAnyRandom != 0
+	if manip == ManipSrc && !random {
 		if r.contains(&curr) {
 			if !c.takenAtFirst(&curr) {
 				return curr
@@ -110,43 +168,18 @@ func (c Conn) uniqueTuple(curr Tuple, r *natRange, manip Manip) Tuple {
 		}
 	}
 	tuple := curr
-	if manip == ManipSrc {
-		tuple.Src = r.addr
-	} else {
-		tuple.Dst = r.addr
-	}
-	if r.ports {
-		if r.portIn(&tuple, manip) && (r.min == r.max || !c.taken(&tuple)) {
+	r.place(&tuple, c.e.zone, manip)
+	switch {
+	case random:
+	case r.Flags&RangePorts == 0:
+		if !c.taken(&tuple) {
 			return tuple
 		}
-	} else if !c.taken(&tuple) {
+	case r.Flags&RangeOffset == 0 && r.portIn(&tuple, manip) && (r.MinPort == r.MaxPort || !c.taken(&tuple)):
 		return tuple
 	}
 	c.searchPort(&tuple, r, manip)
 	return tuple
-}
-
-// contains says whether the source of t needs no change.
-func (r *natRange) contains(t *Tuple) bool {
-	if t.Family == IPv4 && [4]byte(t.Src[:4]) != [4]byte(r.addr[:4]) || t.Family != IPv4 && t.Src != r.addr {
-		return false
-	}
-	return !r.ports || r.portIn(t, ManipSrc)
-}
-
-// portIn says whether the port that manip changes is in the range.
-func (r *natRange) portIn(t *Tuple, manip Manip) bool {
-	p := t.SrcPort
-	switch t.Proto {
-	case ProtoICMP, ProtoICMPv6:
-	case ProtoGRE, ProtoTCP, ProtoUDP, ProtoUDPLite, ProtoSCTP:
-		if manip == ManipDst {
-			p = t.DstPort
-		}
-	default:
-		return true
-	}
-	return p >= r.min && p <= r.max
 }
 
 // How many ports a search tries at first, and with how few it stops.
@@ -155,56 +188,73 @@ const (
 	minAttempts = 16
 )
 
+// portChoice is what a search for a free port may choose from: which end of
+// the tuple, and lo and the numbers behind it. It is false where the port must
+// not change.
+func (c Conn) portChoice(tuple *Tuple, r *Range, manip Manip) (port *uint16, lo, size uint32, ok bool) {
+	port = &tuple.SrcPort
+	ports := r.Flags&RangePorts != 0
+	lo, size = uint32(r.MinPort), uint32(r.MaxPort-r.MinPort)+1
+	switch tuple.Proto {
+	case ProtoICMP, ProtoICMPv6: // the id is the same both ways
+		if !ports {
+			lo, size = 0, 65536
+		}
+		return port, lo, size, true
+	case ProtoGRE:
+		if _, ok := c.Master(); !ok {
+			return nil, 0, 0, false // not PPTP: the key is not ours to change
+		}
+		if manip == ManipDst {
+			port = &tuple.DstPort
+		}
+		if !ports {
+			lo, size = 1, 65535
+		}
+		return port, lo, size, true
+	case ProtoUDP, ProtoUDPLite, ProtoTCP, ProtoSCTP:
+	default:
+		return nil, 0, 0, false
+	}
+	if manip == ManipDst {
+		port = &tuple.DstPort
+	}
+	switch {
+	case ports && r.MaxPort < r.MinPort:
+		lo, size = uint32(r.MaxPort), uint32(r.MinPort-r.MaxPort)+1
+	case ports:
+	case manip == ManipDst:
+		return nil, 0, 0, false // a service is not moved to another port
+	case *port < 512: // a low port stays a low one
+		lo, size = 1, 511
+	case *port < 1024:
+		lo, size = 600, 424
+	default:
+		lo, size = 1024, 65536-1024
+	}
+	return port, lo, size, true
+}
+
 // searchPort changes the port of tuple until its reply is free. It tries up to
 // 128 from a random place on, then 64 from another, 32 and 16: a full range
 // must not make one packet wait for 64,000 lookups. Where nothing is found the
 // tuple keeps the port that was tried last.
-func (c Conn) searchPort(tuple *Tuple, r *natRange, manip Manip) {
-	port := &tuple.SrcPort
-	lo, size := uint32(r.min), uint32(r.max-r.min)+1
-	switch tuple.Proto {
-	case ProtoICMP, ProtoICMPv6:
-		if !r.ports {
-			lo, size = 0, 65536
-		}
-	case ProtoGRE:
-		if _, ok := c.Master(); !ok {
-			return // not PPTP: the key is not ours to change
-		}
-		if manip == ManipDst {
-			port = &tuple.DstPort
-		}
-		if !r.ports {
-			lo, size = 1, 65535
-		}
-	case ProtoUDP, ProtoUDPLite, ProtoTCP, ProtoSCTP:
-		if manip == ManipDst {
-			port = &tuple.DstPort
-		}
-		switch {
-		case r.ports && r.max < r.min:
-			lo, size = uint32(r.max), uint32(r.min-r.max)+1
-		case r.ports:
-		case manip == ManipDst:
-			return // a service is not moved to another port
-		case *port < 512: // a low port stays a low one
-			lo, size = 1, 511
-		case *port < 1024:
-			lo, size = 600, 424
-		default:
-			lo, size = 1024, 65536-1024
-		}
-	default:
+func (c Conn) searchPort(tuple *Tuple, r *Range, manip Manip) {
+	port, lo, size, ok := c.portChoice(tuple, r, manip)
+	if !ok {
 		return
 	}
 	var off uint16
-	if manip != ManipDst {
+	switch {
+	case r.Flags&RangeOffset != 0:
+		off = *port - r.BasePort
+	case r.Flags&rangeAnyRandom != 0 || manip != ManipDst:
 		off = c.t.rand.uint16()
 	}
 	for attempts := min(size, maxAttempts); ; attempts /= 2 {
-		for range attempts {
+		for i := range attempts {
 			*port = uint16(lo + uint32(off)%size)
-			if !c.taken(tuple) {
+			if !c.takenStill(tuple, attempts-i) {
 				return
 			}
 			off++
@@ -214,6 +264,42 @@ func (c Conn) searchPort(tuple *Tuple, r *natRange, manip Manip) {
 		}
 		off = c.t.rand.uint16()
 	}
+}
+
+// evictFrom is with how many tries left a search may take the tuple of a
+// connection that is over.
+const evictFrom = maxAttempts / 4
+
+// takenStill is taken near the end of a search: a TCP connection in TIME_WAIT
+// or CLOSE gives way to one that begins with a later sequence number.
+func (c Conn) takenStill(tuple *Tuple, left uint32) bool {
+	if left > evictFrom || tuple.Proto != ProtoTCP {
+		return c.taken(tuple)
+	}
+	if s, _ := c.TCPState(); s != TCPSynSent {
+		return c.taken(tuple)
+	}
+	reply, ok := tuple.Invert()
+	if !ok {
+		return false
+	}
+	o, _, err := c.t.Lookup(reply, c.e.zone)
+	if err != nil {
+		return false
+	}
+	defer o.put()
+	c.t.stats.add(statFound, 1)
+	if s, _ := o.TCPState(); s < TCPTimeWait || o.Status()&(IPSFixedTimeout|IPSDying|IPSOffload|IPSHWOffload) != 0 {
+		return true
+	}
+	mine, theirs := c.t.slab.trackOf(c.h), c.t.slab.trackOf(o.h)
+	theirs.mu.Lock()
+	older := theirs.tcp.side[Original].end
+	theirs.mu.Unlock()
+	if !after(mine.tcp.side[Original].end, older) {
+		return true
+	}
+	return !c.t.unlink(o)
 }
 
 // taken says whether a connection other than c has the reply of tuple

@@ -82,7 +82,7 @@ func (t *Table) sourceHead(s *shard, tag uint32, key *sourceKey) (cursor, handle
 
 // mappingOf looks for what the source of tuple was mapped to before, newest
 // first, and gives tuple with that source where it is in the range.
-func (t *Table) mappingOf(tuple *Tuple, zone Zone, r *natRange) (Tuple, bool) {
+func (t *Table) mappingOf(tuple *Tuple, zone Zone, r *Range) (Tuple, bool) {
 	key := sourceOf(tuple, zone)
 	hash := t.key.source(tuple, key.zone)
 	s := &t.source[shardOf(hash)]
