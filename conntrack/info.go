@@ -126,6 +126,9 @@ func (i *Info) State() State {
 // its packet did not reach the end of its way.
 func (i *Info) Release() {
 	if i.Conn.e != nil {
+		if i.Conn.Status()&IPSConfirmed == 0 {
+			i.Conn.t.unexpect(i.Conn)
+		}
 		i.Conn.put()
 		i.Conn = Conn{}
 	}

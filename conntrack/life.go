@@ -174,6 +174,7 @@ func (t *Table) unlink(c Conn) bool {
 	}
 	t.unlockBoth(&p)
 	t.stampStop(c.h)
+	t.unexpect(c)
 	t.publish(EventDestroy, ChangedDestroy, c)
 	c.put()
 	return true

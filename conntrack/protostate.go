@@ -12,6 +12,7 @@ import (
 type track struct {
 	mu      sync.Mutex
 	changes atomic.Uint32 // Changes that no event told yet
+	helped  atomic.Bool   // has, or had, a helper
 	extras  uint8         // what it has of counts
 	tcp     tcpTrack
 	sctp    sctpTrack
@@ -21,6 +22,7 @@ type track struct {
 
 func (x *track) reset() {
 	x.changes.Store(0)
+	x.helped.Store(false)
 	x.extras = 0
 	x.tcp = tcpTrack{}
 	x.sctp = sctpTrack{}

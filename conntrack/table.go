@@ -53,6 +53,8 @@ type Table struct {
 	index  [shards]shard // by tuple, two slots a connection
 	source [shards]shard // by source, a slot for all of one source: the newest
 
+	expects  expectations                  // has its own lock
+	helpers  attachments                   // has its own lock
 	seqAdj   seqAdjs                       // has its own lock
 	chains   chains                        // atomic
 	sysctls  sysctls                       // atomic
@@ -171,6 +173,7 @@ func (t *Table) free(h handle, e *entry) {
 	if Status(e.status.Load())&IPSSeqAdjust != 0 {
 		t.forgetSeqAdj(h)
 	}
+	t.detach(h)
 	c := t.slab.coldAt(h)
 	master := Conn{t: t, h: c.master, gen: c.masterGen}
 	s := &t.index[shardOf(t.key.tuple(&e.orig, e.zone.IDFor(Original)))]

@@ -116,6 +116,9 @@ func (t *Table) begin(p *Packet, zone Zone, at *place) Info {
 	if x.extras != 0 {
 		*t.slab.countsOf(c.h) = counts{}
 	}
+	if t.fulfil(c) {
+		info.CtInfo = CtRelated
+	}
 	return info
 }
 
