@@ -61,9 +61,6 @@ func ftp(t *conntrack.Table, p *Packet, data any) Answer {
 		if answer, done = s.announce(t, p, d); done {
 			return answer
 		}
-		if answer.Edit != nil {
-			end = p.Seq + uint32(len(p.Payload)+len(answer.Edit.Text)-answer.Edit.Len)
-		}
 	}
 	if p.Payload[len(p.Payload)-1] == '\n' {
 		s.remember(d, end)

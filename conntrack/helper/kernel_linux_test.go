@@ -29,7 +29,9 @@ table inet helpers {
 const natRules = `
 table ip nat {
 	chain pre { type nat hook prerouting priority dstnat; }
-	chain post { type nat hook postrouting priority srcnat; ip saddr 10.1.0.0/16 snat to 10.2.100.200 }
+	chain post { type nat hook postrouting priority srcnat;
+		ip saddr 10.1.0.0/16 snat to 10.2.100.200
+	}
 }
 `
 

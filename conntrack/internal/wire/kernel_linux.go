@@ -96,9 +96,13 @@ func Open(tb testing.TB, r Rules) *Kernel {
 	if err != nil {
 		testkernel.Skip(tb, "no network namespace: "+err.Error())
 	}
-	k.In(func() { err = k.setup(r) })
+	k.In(func() { err = k.setup() })
 	if err != nil {
 		testkernel.Skip(tb, err.Error())
+	}
+	k.In(func() { err = k.load(r) })
+	if err != nil {
+		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
 		k.CT.Close()
@@ -115,7 +119,8 @@ func (k *Kernel) In(f func()) {
 	<-done
 }
 
-func (k *Kernel) setup(r Rules) error {
+// setup makes devices, addresses and routes.
+func (k *Kernel) setup() error {
 	for i := range k.tun {
 		fd, err := openTUN(fmt.Sprintf("side%d", i))
 		if err != nil {
@@ -143,14 +148,22 @@ func (k *Kernel) setup(r Rules) error {
 			return err
 		}
 	}
+	if _, err := exec.LookPath(tool("nft")); err != nil {
+		return err
+	}
+	var err error
+	k.CT, err = ct.Dial(&netlink.Config{})
+	return err
+}
+
+// load turns tracking on.
+func (k *Kernel) load(r Rules) error {
 	cmd := exec.Command(tool("nft"), "-f", "-")
 	cmd.Stdin = strings.NewReader(fmt.Sprintf(rules, "", r.Pre, r.Forward) + r.Tables)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("nft: %w: %s", err, out)
 	}
-	var err error
-	k.CT, err = ct.Dial(&netlink.Config{})
-	return err
+	return nil
 }
 
 // tool finds a program that may stand in sbin.
