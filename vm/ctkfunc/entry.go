@@ -168,42 +168,58 @@ func (r *request) namespace(c *vm.CPU) *netns.Netns {
 	return ns
 }
 
-// alloc is bpf_skb_ct_alloc and bpf_xdp_ct_alloc.
-func (s *system) alloc(h hook, c *vm.CPU, args *[5]uint64) (uint64, error) {
+// checkNetns and checkProto are the two checks whose order differs between alloc and
+// lookup.
+func (r *request) checkNetns() errno.Errno {
+	if r.netns < currentNetns {
+		return errno.EINVAL
+	}
+	return 0
+}
+
+func (r *request) checkProto() errno.Errno {
+	if !trackable(r.proto) {
+		return errno.EPROTO
+	}
+	return 0
+}
+
+// prepare is what alloc and lookup have in common: it checks the arguments, first and
+// second in that order, and finds the table and the tuple. fault is what opts.error
+// will be, 0 for none.
+func (s *system) prepare(h hook, c *vm.CPU, args *[5]uint64, r *request, first, second func(*request) errno.Errno) (
+	table *conntrack.Table, tuple conntrack.Tuple, fault errno.Errno, err error) {
 	if err := h.check(c, args[0]); err != nil {
-		return 0, err
+		return nil, tuple, 0, err
 	}
-	var r request
-	fault, err := r.read(c, args)
-	if err != nil {
-		return 0, err
+	if fault, err = r.read(c, args); err != nil || fault != 0 {
+		return nil, tuple, fault, err
 	}
-	if fault == 0 {
-		fault = r.parse(s.conntrack)
+	if fault = r.parse(s.conntrack); fault != 0 {
+		return nil, tuple, fault, nil
 	}
-	if fault == 0 && r.netns < currentNetns {
-		fault = errno.EINVAL
+	for _, check := range []func(*request) errno.Errno{first, second} {
+		if fault = check(r); fault != 0 {
+			return nil, tuple, fault, nil
+		}
 	}
-	if fault == 0 && !trackable(r.proto) {
-		fault = errno.EPROTO
-	}
-	if fault != 0 {
-		return r.fail(c, fault)
-	}
-	tuple, fault := parseTuple(r.tuple, r.proto)
-	if fault != 0 {
-		return r.fail(c, fault)
+	if tuple, fault = parseTuple(r.tuple, r.proto); fault != 0 {
+		return nil, tuple, fault, nil
 	}
 	ns := r.namespace(c)
 	if ns == nil {
-		return r.fail(c, errno.ENONET)
+		return nil, tuple, errno.ENONET, nil
 	}
 	r.settleZone()
-	conn, err := ns.Conntrack.Alloc(tuple, r.zone)
+	return ns.Conntrack, tuple, 0, nil
+}
+
+// give returns a connection to the program, or the error that there is none for.
+func (s *system) give(c *vm.CPU, r *request, conn conntrack.Conn, init bool, err error) (uint64, error) {
 	if err != nil {
 		return r.fail(c, errnoOf(err))
 	}
-	v, err := s.views.hold(c, conn, true)
+	v, err := s.views.hold(c, conn, init)
 	if err != nil {
 		_ = conn.Release()
 		return r.fail(c, errnoOf(err))
@@ -211,46 +227,34 @@ func (s *system) alloc(h hook, c *vm.CPU, args *[5]uint64) (uint64, error) {
 	return v.obj.Addr(), nil
 }
 
+// alloc is bpf_skb_ct_alloc and bpf_xdp_ct_alloc.
+func (s *system) alloc(h hook, c *vm.CPU, args *[5]uint64) (uint64, error) {
+	var r request
+	table, tuple, fault, err := s.prepare(h, c, args, &r, (*request).checkNetns, (*request).checkProto)
+	if err != nil {
+		return 0, err
+	}
+	if fault != 0 {
+		return r.fail(c, fault)
+	}
+	conn, err := table.Alloc(tuple, r.zone)
+	return s.give(c, &r, conn, true, err)
+}
+
 // lookup is bpf_skb_ct_lookup and bpf_xdp_ct_lookup.
 func (s *system) lookup(h hook, c *vm.CPU, args *[5]uint64) (uint64, error) {
-	if err := h.check(c, args[0]); err != nil {
-		return 0, err
-	}
 	var r request
-	fault, err := r.read(c, args)
+	table, tuple, fault, err := s.prepare(h, c, args, &r, (*request).checkProto, (*request).checkNetns)
 	if err != nil {
 		return 0, err
 	}
-	if fault == 0 {
-		fault = r.parse(s.conntrack)
-	}
-	if fault == 0 && !trackable(r.proto) {
-		fault = errno.EPROTO
-	}
-	if fault == 0 && r.netns < currentNetns {
-		fault = errno.EINVAL
-	}
 	if fault != 0 {
 		return r.fail(c, fault)
 	}
-	tuple, fault := parseTuple(r.tuple, r.proto)
-	if fault != 0 {
-		return r.fail(c, fault)
+	conn, dir, err := table.Lookup(tuple, r.zone)
+	addr, stop := s.give(c, &r, conn, false, err)
+	if addr != 0 {
+		r.mem[optsDir] = byte(dir)
 	}
-	ns := r.namespace(c)
-	if ns == nil {
-		return r.fail(c, errno.ENONET)
-	}
-	r.settleZone()
-	conn, dir, err := ns.Conntrack.Lookup(tuple, r.zone)
-	if err != nil {
-		return r.fail(c, errnoOf(err))
-	}
-	v, err := s.views.hold(c, conn, false)
-	if err != nil {
-		_ = conn.Release()
-		return r.fail(c, errnoOf(err))
-	}
-	r.mem[optsDir] = byte(dir)
-	return v.obj.Addr(), nil
+	return addr, stop
 }
