@@ -17,7 +17,7 @@ var noise = regexp.MustCompile(`^\s*(\d+: |;|from \d+ to|func#\d+ @|processed \d
 var passing = regexp.MustCompile(`^(Global function .* doesn't return scalar|reg type unsupported for arg#\d+|arg#\d+ reference type\()`)
 
 // stats is what the kernel appends to a message that does not end its line.
-var stats = regexp.MustCompile(`verification time \d+ usec$`)
+var stats = regexp.MustCompile(`(verification time \d+ usec|stack depth [\d+]+|processed \d+ insns .*)$`)
 
 // FirstLine is the first line of a log that is about a refusal, "" for none.
 func FirstLine(log []string) string {

@@ -36,8 +36,10 @@ func TestFirstLineInPassing(t *testing.T) {
 	if got := FirstLine([]string{passing, "processed 0 insns"}); got != passing {
 		t.Errorf("first line %q", got)
 	}
-	if got := FirstLine([]string{"insn 3 cannot call exception cb directlyverification time 62 usec"}); got != "insn 3 cannot call exception cb directly" {
-		t.Errorf("first line %q", got)
+	for _, stats := range []string{"verification time 62 usec", "stack depth 0+0+8", "processed 7 insns (limit 1000000)"} {
+		if got := FirstLine([]string{"insn 3 cannot call exception cb directly" + stats}); got != "insn 3 cannot call exception cb directly" {
+			t.Errorf("first line %q", got)
+		}
 	}
 }
 

@@ -2,7 +2,9 @@ package explain
 
 import (
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/bpfct/bpfct/internal/errno"
 )
@@ -34,7 +36,10 @@ type Class struct {
 }
 
 // Classes is the catalogue, in the order in which messages are looked up.
-func Classes() []*Class {
+func Classes() []*Class { return slices.Clone(catalogue()) }
+
+// catalogue makes the catalogue once: nobody changes it.
+var catalogue = sync.OnceValue(func() []*Class {
 	var all []*Class
 	for _, list := range [][]Class{references(), pointers(), memory(), contexts(), objects(), calls(), sections(), flow()} {
 		for i := range list {
@@ -46,7 +51,7 @@ func Classes() []*Class {
 		}
 	}
 	return all
-}
+})
 
 var verb = regexp.MustCompile(`(?:\\\{(\w+)\\\})?%([dsxu])`)
 
@@ -99,7 +104,7 @@ func Lookup(lines ...string) *Class {
 }
 
 func lookup(lines []string) (found *Class, parts map[string]string) {
-	all := Classes()
+	all := catalogue()
 	for _, l := range lines {
 		for _, c := range all {
 			if found != nil && !c.outer {
