@@ -7,8 +7,11 @@
 // comparison with states seen before, precision.go finds out which numbers mattered.
 // What an instruction may do is in a file for each family:
 //
-//	alu.go         arithmetic on numbers and pointers
-//	branch.go      conditional jumps and what they teach
+//	regs.go        what reading and writing a register asks for
+//	alu.go         arithmetic on numbers; pointer.go with pointers
+//	loadimm.go     constants: numbers, maps, functions, kernel symbols
+//	branch.go      conditional jumps and what they teach: linked.go of equal numbers,
+//	               nullness.go of pointers, packetbranch.go of a packet's length
 //	stack.go       reads and writes of the stack
 //	memory.go      loads and stores through pointers, by kind
 //	context.go     the fields of struct __sk_buff and xdp_md
