@@ -179,13 +179,15 @@ func (e *env) comparePointers(j *jump, other *state.State) {
 	// A pointer that equals one that is not NULL is not NULL.
 	if j.width == 64 && fromReg(j.slot) && src.Type.IsPointer() && dst.Type.IsPointer() && src.MayBeNull() != dst.MayBeNull() &&
 		src.Type.Base() != state.PtrToBTFID && dst.Type.Base() != state.PtrToBTFID {
-		equal := map[bounds.Cmp]*state.State{bounds.EQ: other, bounds.NE: e.cur}[j.cmp]
-		if equal != nil {
-			n := j.Dst
-			if src.MayBeNull() {
-				n = j.Src
-			}
-			markNotNull(&equal.Regs()[n])
+		n := j.Dst
+		if src.MayBeNull() {
+			n = j.Src
+		}
+		switch j.cmp {
+		case bounds.EQ:
+			markNotNull(&other.Regs()[n])
+		case bounds.NE:
+			markNotNull(e.reg(n))
 		}
 	}
 	switch {
@@ -253,7 +255,7 @@ func (e *env) checkMayGoto(s *slot) error {
 		return e.reject(errno.EINVAL, "invalid may_goto imm %d", s.Imm)
 	}
 	prev := e.roundBefore(e.insn)
-	queued, err := e.push(e.insn+1, e.insn)
+	queued, err := e.pushOr(errno.ENOMEM, e.insn+1, e.insn)
 	if err != nil {
 		return err
 	}

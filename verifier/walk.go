@@ -15,10 +15,16 @@ var errPathEnd = errors.New("end of path")
 
 // push saves the state as it is now, to be walked from insn on later (push_stack).
 func (e *env) push(insn, prevInsn int) (*state.State, error) {
+	return e.pushOr(errno.EFAULT, insn, prevInsn)
+}
+
+// pushOr is push with the errno of a program that has too many paths, which is not
+// the same for all.
+func (e *env) pushOr(no errno.Errno, insn, prevInsn int) (*state.State, error) {
 	st := e.cur.Clone()
 	e.stack = append(e.stack, pending{st: st, insn: insn, prevInsn: prevInsn, logPos: e.log.pos()})
 	if len(e.stack) > maxJumpSequence {
-		return nil, e.reject(errno.E2BIG, "The sequence of %d jumps is too complex.", len(e.stack))
+		return nil, e.reject(no, "The sequence of %d jumps is too complex.", len(e.stack))
 	}
 	if st.Parent != nil {
 		st.Parent.Branches++
