@@ -30,17 +30,7 @@ Exit code 0 when both agree, 1 when they differ, 2 when one side could not run.`
   sudo bpfct diff nat.bpf.o --ignore last_seen --json`,
 		Args: oneObject,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, inputErr := plan.plan(args[0])
-			if inputErr != nil && (p == nil || len(p.Packets) == 0) {
-				return inputErr
-			}
-			tellLeftOut(cmd, p)
-			host.applyStamps(p)
-			opts, err := host.options()
-			if err != nil {
-				return err
-			}
-			h, err := p.NewHost(opts)
+			p, h, inputErr, err := prepare(cmd, &plan, &host, args[0])
 			if err != nil {
 				return err
 			}

@@ -174,3 +174,20 @@ func (f *hostFlags) applyStamps(p *trial.Plan) {
 		p.Packets[i].Stamp = 0
 	}
 }
+
+// prepare reads what to run, and makes the host for it. inputErr is about packets that
+// could not be read: those before them are good.
+func prepare(cmd *cobra.Command, plan *planFlags, host *hostFlags, object string) (p *trial.Plan, h *bpfct.Host, inputErr, err error) {
+	p, inputErr = plan.plan(object)
+	if inputErr != nil && (p == nil || len(p.Packets) == 0) {
+		return nil, nil, nil, inputErr
+	}
+	tellLeftOut(cmd, p)
+	host.applyStamps(p)
+	opts, err := host.options()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	h, err = p.NewHost(opts)
+	return p, h, inputErr, err
+}

@@ -31,21 +31,11 @@ Exit code 0, 1 when a program was stopped, 2 when it could not be run.`,
   bpfct run nat.bpf.o --set pool=203.0.113.1 --map forwards=forwards.json`,
 		Args: oneObject,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, inputErr := plan.plan(args[0])
-			if inputErr != nil && (p == nil || len(p.Packets) == 0) {
-				return inputErr
+			p, h, inputErr, err := prepare(cmd, &plan, &host, args[0])
+			if err != nil {
+				return err
 			}
-			tellLeftOut(cmd, p)
-			host.applyStamps(p)
 			p.SkipVerifier = skipVerifier
-			opts, err := host.options()
-			if err != nil {
-				return err
-			}
-			h, err := p.NewHost(opts)
-			if err != nil {
-				return err
-			}
 			report, err := p.Run(h)
 			if report != nil {
 				if err := show(cmd, report, asJSON, trial.TextOptions{
