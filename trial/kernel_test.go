@@ -17,6 +17,22 @@ import (
 	"github.com/bpfct/bpfct/trial"
 )
 
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/both.c
+
+// TestBoth runs what was once different.
+func TestBoth(t *testing.T) {
+	testkernel.Require(t)
+	spec, err := bpfct.LoadCollectionSpec("testdata/both.o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for program := range spec.Programs {
+		t.Run(program, func(t *testing.T) {
+			same(t, &trial.Plan{Spec: spec, Programs: []string{program}, Netns: []int32{3, 4}})
+		})
+	}
+}
+
 // same carries a plan out on both sides.
 func same(t rapid.TB, plan *trial.Plan) {
 	host, err := plan.NewHost(bpfct.HostOptions{})
