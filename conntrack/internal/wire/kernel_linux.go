@@ -215,31 +215,28 @@ func (k *Kernel) Send(from Side, pkt []byte) Result {
 	if _, err := unix.Write(k.tun[from], pkt); err != nil {
 		k.tb.Fatalf("send %x: %v", pkt, err)
 	}
-	for i := range 2 {
-		n, err := unix.Read(k.tun[(int(from)+1+i)%2], k.buf[:])
-		if err == unix.EAGAIN {
-			continue
-		}
-		if err != nil {
-			k.tb.Fatal(err)
-		}
-		out := k.buf[:n]
-		ttl := int(out[8])
-		if out[0]>>4 == 6 {
-			ttl = int(out[7])
-		}
-		return Result{Class: ttl / 10 * 10, Reply: ttl%10 == 1, Out: out}
+	out := k.Receive(1 - from)
+	if out == nil {
+		return Result{}
 	}
-	return Result{}
+	ttl := int(out[8])
+	if out[0]>>4 == 6 {
+		ttl = int(out[7])
+	}
+	return Result{Class: ttl / 10 * 10, Reply: ttl%10 == 1, Out: out}
 }
 
 // Receive gives what else came out of a side, nil for nothing.
 func (k *Kernel) Receive(s Side) []byte {
-	n, err := unix.Read(k.tun[s], k.buf[:])
-	if err != nil {
-		return nil
+	for {
+		n, err := unix.Read(k.tun[s], k.buf[:])
+		if err != nil {
+			return nil
+		}
+		if out := k.buf[:n]; out[0]>>4 != 6 || out[24] != 0xff {
+			return out
+		} // else the host itself speaks to its neighbours
 	}
-	return k.buf[:n]
 }
 
 func (k *Kernel) drain() {
