@@ -37,6 +37,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is the whole command with its streams, for tests.
 func run(args []string, stdout, stderr io.Writer) int {
+	stdout, stderr = cleanWriter{stdout}, cleanWriter{stderr}
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout)
