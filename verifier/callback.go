@@ -49,7 +49,7 @@ func (e *env) pushAsync(subprog int, sleepable bool, set callbackSetter) error {
 	e.touched = state.All
 	e.stack = append(e.stack, pending{st: st, insn: sub.Start, prevInsn: e.insn, logPos: e.log.pos()})
 	if len(e.stack) > maxJumpSequence {
-		return e.reject(errno.E2BIG, "The sequence of %d jumps is too complex for async cb.", len(e.stack))
+		return e.reject(errno.EFAULT, "The sequence of %d jumps is too complex for async cb.", len(e.stack))
 	}
 	return nil
 }

@@ -63,8 +63,7 @@ func nameFunctions(insns asm.Instructions) {
 		if j, ok := at[slots[i]+1+int(in.Constant)]; ok {
 			name := fmt.Sprint("f", j)
 			insns[j] = insns[j].WithSymbol(name)
-			*in = in.WithReference(name)
-			in.Constant = -1
+			*in = in.WithReference(name) // the distance stays: functions keep their places
 		}
 	}
 }

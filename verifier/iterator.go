@@ -120,7 +120,7 @@ func (e *env) makeIter(c *kcall, regno uint8, r *state.Reg, t btf.Type, name str
 func (e *env) iterNext(c *kcall) error {
 	it := c.iter.slotOf(e.cur)
 	if it.Iter == state.IterActive {
-		more, err := e.push(e.insn+1, e.insn)
+		more, err := e.pushOr(errno.ENOMEM, e.insn+1, e.insn)
 		if err != nil {
 			return err
 		}
