@@ -61,8 +61,9 @@ func (t *Table) trackMessage(p *Packet) (info Info, done bool) {
 	return t.trackError(p), true
 }
 
-// refused is a message that is not valid by itself. Linux does not count it.
+// refused is a message that is not valid by itself. Linux counts it apart.
 func (t *Table) refused(r Reason) Info {
+	t.stats.add(statError, 1)
 	return Info{Verdict: VerdictAccept, Reason: r}
 }
 

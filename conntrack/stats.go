@@ -11,7 +11,7 @@ type Stats struct {
 	InsertFailed  uint32
 	Drop          uint32
 	EarlyDrop     uint32 // dropped to make room in a full table
-	Error         uint32
+	Error         uint32 // ICMP messages that are wrong, or about nothing that is known
 	SearchRestart uint32
 	ClashResolve  uint32
 	ChainTooLong  uint32 // Insert met a full bucket
@@ -26,6 +26,7 @@ const (
 	statInsertFailed
 	statDrop
 	statClashResolve
+	statError
 	statCount
 )
 
@@ -45,6 +46,7 @@ func (t *Table) Stats() Stats {
 		Invalid:      t.stats[statInvalid].Load(),
 		InsertFailed: t.stats[statInsertFailed].Load(),
 		Drop:         t.stats[statDrop].Load(),
+		Error:        t.stats[statError].Load(),
 		ClashResolve: t.stats[statClashResolve].Load(),
 	}
 }
