@@ -188,7 +188,11 @@ func (e *env) kfuncMap(c *kcall, regno uint8, r *state.Reg) error {
 		return e.reject(errno.EINVAL, "pointer in R%d isn't map pointer", regno)
 	}
 	if c.m != nil && (c.m != r.Map || c.mapUID != r.MapUID) {
-		switch rec := r.Map.Record; {
+		rec := r.Map.Record
+		if rec == nil {
+			rec = c.m.Record // Linux 6.18 faults on a map without special fields
+		}
+		switch {
 		case rec.Find(record.TaskWork) != nil:
 			return e.reject(errno.EINVAL, "bpf_task_work pointer in R2 map_uid=%d doesn't match map pointer in R3 map_uid=%d",
 				c.mapUID, r.MapUID)
