@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/bpfct/bpfct/internal/errno"
@@ -23,6 +24,10 @@ func (i iterRef) slotOf(st *state.State) *state.Reg { return &st.Frames[i.frame]
 // iterArg is the iterator that a kfunc is passed (process_iter_arg).
 func (e *env) iterArg(c *kcall, i int, r *state.Reg) error {
 	regno := uint8(i + 1)
+	if c.name == "bpf_iter_css_task_new" && e.prog.Type != ebpf.LSM && !e.cur.InSleepable {
+		// It takes a lock that interrupts take, too.
+		return e.reject(errno.EINVAL, "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs")
+	}
 	if r.Type != state.PtrToStack {
 		return e.reject(errno.EINVAL, "arg#%d expected pointer to an iterator on stack", i)
 	}
