@@ -3,6 +3,7 @@ package verifier
 import (
 	"slices"
 
+	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/verifier/state"
 )
 
@@ -85,7 +86,12 @@ func (e *env) leaveSCC(st *state.State) error {
 		return nil
 	}
 	v := e.scc[c]
-	if v == nil || v.entry != st {
+	if v == nil {
+		// Linux' own mistake: a way may end in a loop before a state of it was kept,
+		// where an exception or an exit is in the middle.
+		return e.reject(errno.EFAULT, "verifier bug: scc exit: no visit info for call chain %s", c)
+	}
+	if v.entry != st {
 		return nil
 	}
 	e.logSCC("exit", c)
@@ -139,15 +145,19 @@ func (e *env) followBackedges(v *sccVisit) error {
 }
 
 func (e *env) logSCC(what string, c sccChain) {
-	if !e.log.verbose() {
-		return
+	if e.log.verbose() {
+		e.log.printf("SCC %s %s\n", what, c)
 	}
-	e.log.printf("SCC %s (", what)
+}
+
+// String is the chain as the kernel's log shows it: the calls, then the loop.
+func (c sccChain) String() string {
+	s := "("
 	for _, call := range c.calls {
 		if call == 0 {
 			break
 		}
-		e.log.printf("%d,", call)
+		s += decimal(int64(call)) + ","
 	}
-	e.log.printf("%d)\n", c.scc)
+	return s + decimal(int64(c.scc)) + ")"
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/internal/kernellog"
 	"github.com/bpfct/bpfct/kernel"
 	"github.com/bpfct/bpfct/live"
@@ -42,8 +43,10 @@ type Verdict struct {
 
 const (
 	// tail is how many lines of a log a Verdict keeps.
-	tail     = 3
-	logLevel = ebpf.LogLevelBranch | ebpf.LogLevelStats
+	tail = 3
+	// verifierBug is how a line begins with which the kernel confesses a mistake.
+	verifierBug = "verifier bug"
+	logLevel    = ebpf.LogLevelBranch | ebpf.LogLevelStats
 )
 
 // Kernel asks the running kernel about programs of a collection, within ns. It is
@@ -78,6 +81,9 @@ func Kernel(ns *live.Netns, spec *ebpf.CollectionSpec, programs []string) (map[s
 			out[name] = Verdict{Kind: Unloadable, Line: "not a program of its own"}
 		case v.Accepted:
 			out[name] = Verdict{Kind: Accepted, Insns: v.Processed}
+		case v.Errno == errno.EFAULT && v.VerifierError() == nil:
+			// The loader keeps the log for itself when the kernel trips over its own feet.
+			out[name] = Verdict{Kind: Rejected, Errno: v.Errno.Name(), Line: verifierBug}
 		case v.VerifierError() == nil:
 			out[name] = Verdict{Kind: Unloadable, Line: oneLine(v.Err)}
 		default:
@@ -177,6 +183,8 @@ func Compare(own, kernel Verdict) Agreement {
 		return Unsound
 	case own.Kind == Rejected && kernel.Kind == Accepted:
 		return TooStrict
+	case own.Kind == Rejected && kernel.Line == verifierBug && strings.HasPrefix(own.Line, verifierBug):
+		return Agree
 	case own.Kind == Rejected && kernellog.Normalize(own.Line) != kernellog.Normalize(kernel.Line):
 		return OtherLine
 	}
