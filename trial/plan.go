@@ -124,16 +124,16 @@ func (p *Plan) packets() []Packet {
 // outside the system they are from.
 func refMap(t ebpf.MapType) bool {
 	switch t {
-	case ebpf.ProgramArray, ebpf.PerfEventArray, ebpf.ArrayOfMaps, ebpf.HashOfMaps, ebpf.XSKMap:
+	case ebpf.ProgramArray, ebpf.ArrayOfMaps, ebpf.HashOfMaps:
 		return true
 	}
 	return false
 }
 
-// listed reports whether a map's elements can be listed by key.
+// listed reports whether a map's elements can be listed by key, on the kernel, too.
 func listed(t ebpf.MapType) bool {
 	switch t {
-	case ebpf.Queue, ebpf.Stack, ebpf.RingBuf, ebpf.UserRingbuf, ebpf.SkStorage, ebpf.Arena:
+	case ebpf.Queue, ebpf.Stack, ebpf.RingBuf, ebpf.UserRingbuf, ebpf.SkStorage, ebpf.Arena, ebpf.XSKMap, ebpf.PerfEventArray:
 		return false
 	}
 	return t != bloomFilter

@@ -83,3 +83,43 @@ int namespaces(struct xdp_md *xdp)
 	}
 	return XDP_PASS;
 }
+
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, 2);
+	__type(key, u32);
+	__type(value, u32);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, 2);
+	__type(key, u32);
+	__type(value, u32);
+} devices SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__type(key, u32);
+	__type(value, u32);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_BLOOM_FILTER);
+	__uint(max_entries, 8);
+	__type(value, u32);
+} seen SEC(".maps");
+
+/* Maps that cannot be listed, or only in part. */
+SEC("xdp")
+int unlisted(struct xdp_md *xdp)
+{
+	u32 value = 7;
+
+	results[0] = bpf_redirect_map(&sockets, 0, XDP_PASS);
+	results[1] = bpf_redirect_map(&devices, 1, XDP_DROP);
+	results[2] = bpf_perf_event_output(xdp, &events, 0, &value, sizeof(value));
+	results[3] = bpf_map_push_elem(&seen, &value, 0);
+	results[4] = bpf_map_peek_elem(&seen, &value);
+	return XDP_PASS;
+}
