@@ -73,6 +73,6 @@ NO_COLOR turns colour off; it is only ever used on a terminal.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newRun(), newDiff(), newDemo(), newVerify(), newObjdump(), newProfiles(), newVersion())
+	root.AddCommand(newRun(), newDiff(), newDemo(), newReplay(), newVerify(), newObjdump(), newProfiles(), newVersion())
 	return root
 }
