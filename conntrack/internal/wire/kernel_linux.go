@@ -217,13 +217,27 @@ func (k *Kernel) Send(from Side, pkt []byte) Result {
 	}
 	out := k.Receive(1 - from)
 	if out == nil {
-		return Result{}
+		// Back where it came from, unless that is the host's own answer.
+		if out = k.Receive(from); out == nil || !sameSource(out, pkt) {
+			return Result{}
+		}
 	}
 	ttl := int(out[8])
 	if out[0]>>4 == 6 {
 		ttl = int(out[7])
 	}
 	return Result{Class: ttl / 10 * 10, Reply: ttl%10 == 1, Out: out}
+}
+
+// sameSource says whether two packets are of one host.
+func sameSource(a, b []byte) bool {
+	if a[0]>>4 != b[0]>>4 {
+		return false
+	}
+	if a[0]>>4 == 6 {
+		return string(a[8:24]) == string(b[8:24])
+	}
+	return string(a[12:16]) == string(b[12:16])
 }
 
 // Receive gives what else came out of a side, nil for nothing.
