@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bpfct/bpfct/conntrack"
 	"github.com/bpfct/bpfct/packet"
@@ -38,15 +39,15 @@ type CompareOptions struct {
 	Ignore []string
 }
 
-// timeoutSlack is by how many seconds remaining times may differ: the kernel's
-// clock goes on during a run, and its dump rounds.
+// timeoutSlack is by how many seconds remaining times may differ beside those that
+// a side took: the kernel's clock goes on during a run, and its dump rounds.
 const timeoutSlack = 2
 
 // Compare lists how b differs from a: return values, packets by field, variables,
 // maps and connections. What only bpfct knows (trace, redirects) is left out, and
 // so are ids.
 func Compare(a, b *Report, opts CompareOptions) []Difference {
-	c := comparison{ignore: opts.Ignore}
+	c := comparison{ignore: opts.Ignore, slack: timeoutSlack + int(max(a.took, b.took)/time.Second)}
 	for i := range max(len(a.Programs), len(b.Programs)) {
 		if i >= len(a.Programs) || i >= len(b.Programs) {
 			c.add("programs", fmt.Sprint(len(a.Programs)), fmt.Sprint(len(b.Programs)))
@@ -61,6 +62,7 @@ func Compare(a, b *Report, opts CompareOptions) []Difference {
 
 type comparison struct {
 	ignore []string
+	slack  int // seconds by which remaining times may differ
 	found  []Difference
 }
 
@@ -193,7 +195,7 @@ func (c *comparison) entry(a, b *Entry) {
 	where := "connection" + a.at() + " " + a.Orig.String()
 	c.add(where+": status", strings.Join(a.Status, ","), strings.Join(b.Status, ","))
 	c.add(where+": mark", fmt.Sprint(a.Mark), fmt.Sprint(b.Mark))
-	if d := a.Timeout - b.Timeout; d > timeoutSlack || d < -timeoutSlack {
+	if d := a.Timeout - b.Timeout; d > c.slack || d < -c.slack {
 		c.add(where+": timeout", fmt.Sprint(a.Timeout), fmt.Sprint(b.Timeout))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -53,6 +54,7 @@ func (p *Plan) RunKernel() (*Report, error) {
 		}
 	}
 	out := &Report{Entries: []Entry{}}
+	start := time.Now()
 	for _, name := range names {
 		prog := coll.Programs[name]
 		pr := Program{Program: name, Type: prog.Type()}

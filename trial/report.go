@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -16,6 +17,10 @@ type Report struct {
 	Programs []Program `json:"programs"`
 	Maps     []Map     `json:"maps,omitempty"`
 	Entries  []Entry   `json:"entries"`
+
+	// took is the real time that passed from the first run to the dump, on a side
+	// whose clock is not ours.
+	took time.Duration
 }
 
 // Program is what one program did, and the variables as it left them.
