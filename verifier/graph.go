@@ -140,7 +140,11 @@ func (e *env) sharedArg(c *kcall, i int, r *state.Reg) error {
 		return e.reject(errno.EINVAL, "arg#%d is neither owning or non-owning ref", i)
 	}
 	c.owning = !isNonOwning(r.Type)
-	if findField(e.recordOf(r.BTF), record.Refcount) == nil {
+	fields := e.recordOf(r.BTF)
+	if len(fields) == 0 {
+		return e.reject(errno.EFAULT, "verifier bug: Couldn't find btf_record")
+	}
+	if findField(fields, record.Refcount) == nil {
 		return e.reject(errno.EINVAL, "arg#%d doesn't point to a type with bpf_refcount field", i)
 	}
 	c.object = r.BTF
