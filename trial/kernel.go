@@ -109,6 +109,7 @@ func (p *Plan) RunKernel() (*Report, error) {
 			return out, err
 		}
 	}
+	out.took = time.Since(start)
 	return out, nil
 }
 
