@@ -119,4 +119,3 @@ func TestReasons(t *testing.T) {
 		t.Error("a reason that there is not has a name")
 	}
 }
-

@@ -98,6 +98,9 @@ type Info struct {
 	// Reason is why the packet is invalid or dropped, or why, though it is
 	// neither, it changed nothing. It is zero for most packets.
 	Reason Reason
+	// Refused is the ID of the connection that an invalid packet would have
+	// belonged to, 0 where there is none.
+	Refused uint32
 
 	loser Conn // what lost a clash against Conn, with its reference, during Confirm
 }

@@ -33,9 +33,14 @@ func (t *Table) Track(p *Packet) Info {
 			}
 			return info
 		}
+		refused := uint32(0)
+		if info.Conn.Status()&IPSConfirmed != 0 {
+			refused = info.Conn.ID()
+		}
 		info.Release()
 		if out.what != stepAgain {
 			bad := t.invalid(out.reason)
+			bad.Refused = refused
 			if out.what == stepDrop {
 				t.stats.add(statDrop, 1)
 				bad.Verdict = VerdictDrop
