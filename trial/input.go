@@ -42,7 +42,7 @@ func ReadPackets(file string) ([]Packet, error) {
 		if len(packets) == 0 {
 			first = p.Time
 		}
-		packets = append(packets, Packet{Data: data, Stamp: max(p.Time.Sub(first), 0)})
+		packets = append(packets, Packet{Data: data, Stamp: max(p.Time.Sub(first), 0), Time: p.Time})
 	}
 }
 
@@ -58,7 +58,7 @@ func WritePackets(file string, r *Report) error {
 			if run.Err != nil || Dropped(p.Type, run.Retval) {
 				continue
 			}
-			if err := w.Write(packet.Packet{Data: run.Packet, LinkType: packet.LinkEthernet}); err != nil {
+			if err := w.Write(packet.Packet{Data: run.Packet, Time: run.Time, LinkType: packet.LinkEthernet}); err != nil {
 				w.Close()
 				return fmt.Errorf("%s: %w", file, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"pgregory.net/rapid"
@@ -134,15 +135,17 @@ func TestReportsSurviveFiles(t *testing.T) {
 		var r trial.Report
 		r.Programs = []trial.Program{{Program: "p", Type: ebpf.XDP}}
 		var want []string
+		var captured []time.Time
 		for i := range rapid.IntRange(1, 5).Draw(t, "packets") {
 			data := packet.MustParseText(fmt.Sprintf(`10.0.0.1:%d > 10.0.0.2:2 udp len %d`, i+1, rapid.IntRange(0, 100).Draw(t, "len")))
 			verdict := rapid.Uint32Range(0, 5).Draw(t, "verdict")
 			if i == 0 {
 				verdict = 2 // a file without packets is no capture
 			}
-			r.Programs[0].Runs = append(r.Programs[0].Runs, trial.Run{Retval: verdict, Packet: data})
+			r.Programs[0].Runs = append(r.Programs[0].Runs, trial.Run{Retval: verdict, Packet: data, Time: time.Unix(1_700_000_000, int64(i))})
 			if verdict >= 2 && verdict <= 4 { // PASS, TX, REDIRECT
 				want = append(want, packet.Format(data))
+				captured = append(captured, time.Unix(1_700_000_000, int64(i)))
 			}
 		}
 		for _, name := range []string{"out.pcap", "out.pcapng", "out.txt", "out.pcap.gz"} {
@@ -157,6 +160,9 @@ func TestReportsSurviveFiles(t *testing.T) {
 			for i := range back {
 				if got := packet.Format(back[i].Data); got != want[i] {
 					t.Fatalf("%s: packet %d is %s, want %s", name, i, got, want[i])
+				}
+				if !back[i].Time.Equal(captured[i]) {
+					t.Fatalf("%s: packet %d was captured at %v, want %v", name, i, back[i].Time, captured[i])
 				}
 			}
 		}

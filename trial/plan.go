@@ -45,6 +45,9 @@ type Packet struct {
 	// Stamp is when it comes, as time since the first packet. Run advances the clock
 	// to it; the kernel's clock is not ours to advance.
 	Stamp time.Duration
+	// Time is when it was captured, for a capture of the packets that pass; it may be
+	// zero.
+	Time time.Time
 }
 
 // Item is an element of a map in raw bytes. Value is empty where the map holds

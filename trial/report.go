@@ -48,6 +48,8 @@ type Run struct {
 
 	// Err is the fault as an error: its %+v is the whole report.
 	Err error `json:"-"`
+	// Time is when the packet was captured.
+	Time time.Time `json:"-"`
 	// In is the packet before.
 	In []byte `json:"-"`
 }

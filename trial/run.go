@@ -46,7 +46,7 @@ func (p *Plan) Run(host *bpfct.Host) (*Report, error) {
 			if res == nil {
 				return out, err
 			}
-			run := Run{Retval: res.Return, Packet: res.Data, Trace: res.Trace, In: packet.Data}
+			run := Run{Retval: res.Return, Packet: res.Data, Trace: res.Trace, In: packet.Data, Time: packet.Time}
 			if res.Redirect != nil {
 				run.Redirect = int(res.Redirect.Ifindex)
 			}
