@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bpfct/bpfct/internal/errno"
+	"github.com/bpfct/bpfct/link"
 )
 
 // LoadCollection loads spec into the kernel from within the namespace (which
@@ -62,6 +63,9 @@ func (ns *Netns) loadCollection(spec *ebpf.CollectionSpec, opts *CollectionOptio
 	sort.Strings(names)
 
 	programs := spec.Programs
+	for _, p := range programs {
+		p.Instructions = link.OrderFunctions(p.Instructions)
+	}
 	slots := prepareMaps(spec)
 	c := &Collection{
 		Programs: make(map[string]*ebpf.Program),
