@@ -3,7 +3,6 @@ package conntrack_test
 import (
 	"bytes"
 	"encoding/binary"
-	"flag"
 	"fmt"
 	"testing"
 
@@ -79,8 +78,7 @@ func TestKernelDefrag(t *testing.T) {
 	id := uint32(0)
 	wholes := 0
 	b.sysctl("nf_conntrack_checksum", 0) // what overlaps makes has any checksum
-	flag.Set("rapid.checks", fmt.Sprint(conversations(400)))
-	rapid.Check(t, func(rt *rapid.T) {
+	generate(t, 400, func(rt *rapid.T) {
 		id++
 		v6 := rapid.Bool().Draw(rt, "v6")
 		size := rapid.IntRange(1, 12).Draw(rt, "size") * 8

@@ -2,7 +2,6 @@ package conntrack_test
 
 import (
 	"encoding/binary"
-	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -103,8 +102,7 @@ func TestKernelSCTPTable(t *testing.T) {
 func TestKernelSCTPConversations(t *testing.T) {
 	b := newBeside(t, wire.Rules{})
 	n, packets := 0, 0
-	flag.Set("rapid.checks", fmt.Sprint(conversations(300)))
-	rapid.Check(t, func(rt *rapid.T) {
+	generate(t, 300, func(rt *rapid.T) {
 		n++
 		port := uint16(1024 + n%60000)
 		if n%60000 == 0 {

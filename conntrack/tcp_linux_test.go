@@ -15,8 +15,14 @@ import (
 
 var campaign = flag.Int("conversations", 0, "ask the kernel about so many generated conversations of each kind")
 
-// conversations is how many to generate where n is the usual number.
-func conversations(n int) int { return max(n, *campaign) }
+// generate checks f with as many cases as the campaign wants, n at least.
+func generate(t *testing.T, n int, f func(*rapid.T)) {
+	t.Helper()
+	old := flag.Lookup("rapid.checks").Value.String()
+	defer flag.Set("rapid.checks", old)
+	flag.Set("rapid.checks", fmt.Sprint(max(n, *campaign)))
+	rapid.Check(t, f)
+}
 
 // TestKernelTCPTable sets a connection to every state and sends every kind of
 // segment in each direction, with connections whose end was seen and others.
@@ -177,15 +183,14 @@ func (c *talk) keep(from wire.Side, seg string) {
 // conversations with faults and compares everything after each segment.
 func TestKernelTCPConversations(t *testing.T) {
 	b := newBeside(t, wire.Rules{})
-	n, total := 0, conversations(400)
+	n := 0
 	segments := 0
 	defaults := map[string]int{"nf_conntrack_tcp_be_liberal": 0, "nf_conntrack_tcp_loose": 1, "nf_conntrack_tcp_ignore_invalid_rst": 0, "nf_conntrack_tcp_max_retrans": 3}
 	set := map[string]int{}
 	for name, v := range defaults {
 		set[name] = v
 	}
-	flag.Set("rapid.checks", fmt.Sprint(total))
-	rapid.Check(t, func(rt *rapid.T) {
+	generate(t, 400, func(rt *rapid.T) {
 		n++
 		for name, v := range defaults {
 			if rapid.IntRange(0, 9).Draw(rt, name) == 0 {
