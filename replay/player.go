@@ -269,6 +269,7 @@ func (p *Player) pass(r *Record, frame []byte, info *packet.Info) []byte {
 		r.Fate, r.Conn = Forwarded, i.Conn.ID() // it is another's, where two became one
 	}
 	if x != nil {
+		i.Release() // what stays is to be seen
 		x.after(p, r)
 	}
 	return frame
