@@ -203,7 +203,10 @@ func (c *Collection) loadWith(shared *sharedBTF, kernel *btf.Cache, spec *ebpf.C
 		if m == nil {
 			return nil, "", fmt.Errorf("program %s: instruction %d refers to map %q, which is not in the collection", p.Name, i, name)
 		}
-		maps[name], specs[name] = m, spec.Maps[name]
+		// The map is there, with what it holds.
+		one := spec.Maps[name].Copy()
+		one.Contents = nil
+		maps[name], specs[name] = m, one
 		if shared == nil {
 			continue
 		}
