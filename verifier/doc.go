@@ -17,11 +17,15 @@
 //	context.go     the fields of struct __sk_buff and xdp_md
 //	btfaccess.go   kernel objects by their BTF
 //	helper.go      calls of helpers; args.go what they may be given
-//	kfunc.go       calls of kfuncs
+//	kfunc.go       calls of kfuncs; kfuncargs.go what they may be given
 //	callback.go    functions that helpers call back
 //	subprog.go     functions of the program, global ones on their own
 //	refs.go        what a program owes: references, locks, sections
-//	dynptr.go, iterator.go, graph.go   objects with rules of their own
+//	locks.go       locks, and sections that are left as they were entered
+//	dynptr.go, iterator.go   objects on the stack; stackobj.go where they may be
+//	graph.go       objects of the program's own, lists and trees that hold them
+//	kptr.go        pointers that maps hold; structs.go what may be taken for what
+//	timer.go, strings.go     timers and work queues, constant strings
 //
 // What helpers and kfuncs take and give is data in package kernel; no rule here knows
 // a single one by name unless the kernel treats it apart. Start at Verify.

@@ -64,6 +64,7 @@ type env struct {
 	subs        []cfg.Subprog
 	exceptionAt int // where the exception callback begins, 0 for none
 	kfuncs      map[btf.TypeID]bool
+	kdecls      map[*btf.Func]*kdecl // declarations of the kfuncs that are called
 
 	aux      []aux
 	subprogs []subprogInfo

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bpfct/bpfct/internal/errno"
 	"github.com/bpfct/bpfct/kernel"
+	"github.com/bpfct/bpfct/link"
 	"github.com/bpfct/bpfct/record"
 	"github.com/bpfct/bpfct/verifier/state"
 )
@@ -14,8 +15,7 @@ import (
 // kcall is what the arguments of a call of a kfunc told.
 type kcall struct {
 	call
-	params []kparam
-	ret    btf.Type
+	*kdecl
 
 	// constant is the value of an argument that must be known.
 	constant *uint64
@@ -34,7 +34,13 @@ type kcall struct {
 	owning bool
 }
 
-// kparam is a parameter in the kernel's BTF.
+// kdecl is a kfunc's declaration in the kernel's BTF.
+type kdecl struct {
+	params []kparam
+	ret    btf.Type
+}
+
+// kparam is a parameter.
 type kparam struct {
 	name string
 	typ  btf.Type
@@ -56,22 +62,27 @@ func (c *kcall) mayReturnNull() bool {
 	return c.proto.Flags.Has(kernel.RetNull) && !(c.name == "bpf_refcount_acquire_impl" && c.owning)
 }
 
-// newKcall reads the kernel's declaration of a kfunc.
-func newKcall(s *slot) *kcall {
-	lc := s.insn.Call
+// newKcall prepares a call. The kernel's declaration is read once.
+func (e *env) newKcall(lc *link.Call) *kcall {
 	c := &kcall{call: call{proto: lc.Proto, name: lc.Name, id: int32(lc.ID), constKey: -1}}
-	proto, ok := lc.Func.Type.(*btf.FuncProto)
-	if !ok {
+	if c.kdecl = e.kdecls[lc.Func]; c.kdecl != nil {
 		return c
 	}
-	c.ret = skip(proto.Return)
-	for _, p := range proto.Params {
-		k := kparam{name: p.Name, typ: skip(p.Type)}
-		if ptr, ok := k.typ.(*btf.Pointer); ok {
-			k.target = skip(ptr.Target)
+	c.kdecl = &kdecl{ret: btf.Type((*btf.Void)(nil))}
+	if proto, ok := lc.Func.Type.(*btf.FuncProto); ok {
+		c.ret = skip(proto.Return)
+		for _, p := range proto.Params {
+			k := kparam{name: p.Name, typ: skip(p.Type)}
+			if ptr, ok := k.typ.(*btf.Pointer); ok {
+				k.target = skip(ptr.Target)
+			}
+			c.params = append(c.params, k)
 		}
-		c.params = append(c.params, k)
 	}
+	if e.kdecls == nil {
+		e.kdecls = make(map[*btf.Func]*kdecl)
+	}
+	e.kdecls[lc.Func] = c.kdecl
 	return c
 }
 
@@ -87,7 +98,7 @@ func (e *env) checkKfuncCall(s *slot) error {
 	if !lc.Allowed {
 		return e.reject(errno.EACCES, "calling kernel function %s is not allowed", lc.Name)
 	}
-	c := newKcall(s)
+	c := e.newKcall(lc)
 	if err := e.beforeKfunc(c); err != nil {
 		return err
 	}

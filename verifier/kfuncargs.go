@@ -1,6 +1,8 @@
 package verifier
 
 import (
+	"strings"
+
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/bpfct/bpfct/internal/errno"
@@ -65,7 +67,7 @@ func (e *env) scalarArg(c *kcall, i int) error {
 	}
 	name := c.params[i].name
 	switch {
-	case hasSuffix(name, "__k"):
+	case strings.HasSuffix(name, "__k"):
 		if !r.Var.IsConst() {
 			return e.reject(errno.EINVAL, "R%d must be a known constant", regno)
 		}
@@ -87,7 +89,7 @@ func (e *env) scalarArg(c *kcall, i int) error {
 func (e *env) pointerArg(c *kcall, i int) (kclass, error) {
 	regno := uint8(i + 1)
 	r := e.reg(regno)
-	if (c.trusted() || c.rcu()) && (r.IsNull() || r.MayBeNull()) && !hasSuffix(c.params[i].name, "__nullable") {
+	if (c.trusted() || c.rcu()) && (r.IsNull() || r.MayBeNull()) && !strings.HasSuffix(c.params[i].name, "__nullable") {
 		return 0, e.reject(errno.EACCES, "Possibly NULL pointer passed to trusted arg%d", i)
 	}
 	if r.RefObjID != 0 {
@@ -143,7 +145,7 @@ func (e *env) classify(c *kcall, i int, r *state.Reg) (kclass, error) {
 	switch {
 	case c.name == "bpf_cast_to_kern_ctx", view != "" && p.target.TypeName() == view:
 		return kCtx, nil
-	case hasSuffix(p.name, "__nullable") && r.IsNull():
+	case strings.HasSuffix(p.name, "__nullable") && r.IsNull():
 		return kNull, nil
 	case base == kernel.ArgConstMapPtr:
 		return kMap, nil
@@ -165,7 +167,7 @@ func (e *env) classify(c *kcall, i int, r *state.Reg) (kclass, error) {
 		return kFunc, nil
 	}
 	sized := i+1 < len(c.params) && isScalar(c.params[i+1].typ) && e.reg(uint8(i+2)).Type == state.ScalarValue &&
-		(hasSuffix(c.params[i+1].name, "__sz") || hasSuffix(c.params[i+1].name, "__szk"))
+		(strings.HasSuffix(c.params[i+1].name, "__sz") || strings.HasSuffix(c.params[i+1].name, "__szk"))
 	_, isVoid := p.target.(*btf.Void)
 	if !isScalar(p.target) && !e.isScalarStruct(p.target, 0) && !(sized && isVoid) {
 		void := ""
@@ -296,7 +298,7 @@ func (e *env) resLockArg(c *kcall, i int, r *state.Reg) error {
 // dynptrArg checks or makes a dynptr.
 func (e *env) dynptrArg(c *kcall, i int, r *state.Reg) error {
 	regno := uint8(i + 1)
-	if !hasSuffix(c.params[i].name, "__uninit") {
+	if !strings.HasSuffix(c.params[i].name, "__uninit") {
 		if err := e.useDynptr(regno, r, state.DynptrInvalid, r.Type == state.ConstPtrToDynptr); err != nil {
 			return err
 		}
@@ -358,7 +360,7 @@ func asNotNull(r *state.Reg, f func() error) error {
 func (e *env) memSizeArg(c *kcall, i int, r *state.Reg) error {
 	regno := uint8(i + 2)
 	size := e.reg(regno)
-	if !r.IsNull() || !hasSuffix(c.params[i].name, "__opt") {
+	if !r.IsNull() || !strings.HasSuffix(c.params[i].name, "__opt") {
 		err := asNotNull(r, func() error {
 			if err := e.checkSizeArg(&call{}, regno, size, read, true); err != nil {
 				return err
@@ -369,7 +371,7 @@ func (e *env) memSizeArg(c *kcall, i int, r *state.Reg) error {
 			return e.explainMore(err, "arg#%d arg#%d memory, len pair leads to invalid memory access", i, i+1)
 		}
 	}
-	if hasSuffix(c.params[i+1].name, "__szk") {
+	if strings.HasSuffix(c.params[i+1].name, "__szk") {
 		if !size.Var.IsConst() {
 			return e.reject(errno.EINVAL, "R%d must be a known constant", regno)
 		}

@@ -1,8 +1,6 @@
 package verifier
 
 import (
-	"strings"
-
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/bpfct/bpfct/verifier/state"
@@ -139,6 +137,3 @@ func (e *env) structBehind(r *state.Reg) btf.Type {
 	}
 	return skip(t)
 }
-
-// hasSuffix reports whether an argument's name ends in a suffix that means something.
-func hasSuffix(name, suffix string) bool { return strings.HasSuffix(name, suffix) }
