@@ -59,6 +59,9 @@ type Player struct {
 	swept   time.Duration // uptime of the last sweep of the whole table
 	jiffies uint64        // of the last packet
 	in      conntrack.Packet
+	rec     Record    // what Play gives
+	frame   [1][]byte // of its Out
+	verify  bool      // nf_conntrack_checksum
 	events  []conntrack.Event // since the last record
 	sum     Summary
 }
@@ -86,6 +89,11 @@ func New(opts Options, first time.Time) (*Player, error) {
 			return nil, err
 		}
 	}
+	n, err := p.table.Sysctl("nf_conntrack_checksum")
+	if err != nil {
+		return nil, err
+	}
+	p.verify = n != 0
 	if opts.Spec != nil {
 		if err := p.load(); err != nil {
 			return nil, err
@@ -170,12 +178,13 @@ func (p *Player) End() (*Summary, []conntrack.Event) {
 	return &p.sum, p.events
 }
 
-// Play plays the next packet. What the record refers to is good until the next call,
-// if the packet's data is.
+// Play plays the next packet. The record is good until the next call, if the packet's
+// data is.
 //
 // Nothing that is wrong with a packet is an error: the record says it.
 func (p *Player) Play(in *packet.Packet) *Record {
-	r := &Record{Frame: in.Data, Link: in.LinkType, OrigLen: max(in.OrigLen, len(in.Data)), Time: in.Time}
+	r := &p.rec
+	*r = Record{Frame: in.Data, Link: in.LinkType, OrigLen: max(in.OrigLen, len(in.Data)), Time: in.Time, Returns: r.Returns[:0]}
 	p.sum.Packets++
 	r.Number = p.sum.Packets
 	p.events = p.events[:0]
@@ -183,22 +192,20 @@ func (p *Player) Play(in *packet.Packet) *Record {
 		r.Backwards = p.latest.Sub(in.Time)
 	}
 	expired := len(p.events)
-	defer func() { r.Expired, r.Events = p.events[:expired], p.events[expired:] }()
 	if !in.Time.IsZero() {
 		r.Since = in.Time.Sub(p.first)
 	}
 	if r.Number == p.opts.Explain {
 		r.Explanation = &Explanation{}
 	}
-	frame, link := in.Data, in.LinkType
+	frame, link, on := in.Data, in.LinkType, true
 	if len(p.progs) > 0 {
-		var on bool
-		if frame, link, on = p.runPrograms(r, frame, link); !on {
-			p.sum.add(r)
-			return r
-		}
+		frame, link, on = p.runPrograms(r, frame, link)
 	}
-	p.track(r, frame, link)
+	if on {
+		p.track(r, frame, link)
+	}
+	r.Expired, r.Events = p.events[:expired], p.events[expired:]
 	p.sum.add(r)
 	return r
 }
@@ -212,9 +219,8 @@ func (p *Player) track(r *Record, frame []byte, link packet.LinkType) {
 	if !ok {
 		return
 	}
-	checksum, _ := p.table.Sysctl("nf_conntrack_checksum") // a name that there is
 	p.in.Zone = p.zone
-	if !ctframe.Fill(&p.in, frame, &info, checksum != 0) {
+	if !ctframe.Fill(&p.in, frame, &info, p.verify) {
 		if err == nil && info.Version == 0 {
 			r.Fate = NotIP
 			p.leave(r, link, frame)
@@ -242,7 +248,7 @@ func (p *Player) track(r *Record, frame []byte, link packet.LinkType) {
 		r.Fate, r.Fault = Dropped, err
 		return
 	}
-	p.leave(r, link, pieces...)
+	r.OutLink, r.Out = link, pieces
 }
 
 // pass tracks the packet in p.in, translates and confirms it. It gives the frame as
@@ -275,7 +281,8 @@ func (p *Player) pass(r *Record, frame []byte, info *packet.Info) []byte {
 	return frame
 }
 
-// leave notes the frames with which a packet leaves the host.
-func (p *Player) leave(r *Record, link packet.LinkType, frames ...[]byte) {
-	r.OutLink, r.Out = link, frames
+// leave notes the frame with which a packet leaves the host.
+func (p *Player) leave(r *Record, link packet.LinkType, frame []byte) {
+	p.frame[0] = frame
+	r.OutLink, r.Out = link, p.frame[:]
 }
