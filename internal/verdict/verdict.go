@@ -44,7 +44,7 @@ type Verdict struct {
 const (
 	// tail is how many lines of a log a Verdict keeps.
 	tail = 3
-	// verifierBug is how a line begins with which the kernel confesses a mistake.
+	// verifierBug stands for the line of an EFAULT, of which the loader keeps the log.
 	verifierBug = "verifier bug"
 	logLevel    = ebpf.LogLevelBranch | ebpf.LogLevelStats
 )
@@ -82,7 +82,6 @@ func Kernel(ns *live.Netns, spec *ebpf.CollectionSpec, programs []string) (map[s
 		case v.Accepted:
 			out[name] = Verdict{Kind: Accepted, Insns: v.Processed}
 		case v.Errno == errno.EFAULT && v.VerifierError() == nil:
-			// The loader keeps the log for itself when the kernel trips over its own feet.
 			out[name] = Verdict{Kind: Rejected, Errno: v.Errno.Name(), Line: verifierBug}
 		case v.VerifierError() == nil:
 			out[name] = Verdict{Kind: Unloadable, Line: oneLine(v.Err)}
@@ -183,7 +182,7 @@ func Compare(own, kernel Verdict) Agreement {
 		return Unsound
 	case own.Kind == Rejected && kernel.Kind == Accepted:
 		return TooStrict
-	case own.Kind == Rejected && kernel.Line == verifierBug && strings.HasPrefix(own.Line, verifierBug):
+	case own.Kind == Rejected && kernel.Line == verifierBug && own.Errno == kernel.Errno:
 		return Agree
 	case own.Kind == Rejected && kernellog.Normalize(own.Line) != kernellog.Normalize(kernel.Line):
 		return OtherLine
