@@ -59,9 +59,9 @@ type Player struct {
 	swept   time.Duration // uptime of the last sweep of the whole table
 	jiffies uint64        // of the last packet
 	in      conntrack.Packet
-	rec     Record    // what Play gives
-	frame   [1][]byte // of its Out
-	verify  bool      // nf_conntrack_checksum
+	rec     Record            // what Play gives
+	frame   [1][]byte         // of its Out
+	verify  bool              // nf_conntrack_checksum
 	events  []conntrack.Event // since the last record
 	sum     Summary
 }

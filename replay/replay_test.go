@@ -3,9 +3,11 @@ package replay
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -250,6 +252,40 @@ func TestNames(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("%v is not listed", s)
+		}
+	}
+}
+
+// TestForgets wants what is kept to follow what is alive, not how much was played:
+// each second begins an exchange that lives for half a minute.
+func TestForgets(t *testing.T) {
+	p, err := New(Options{}, time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 5000 {
+		frame := packet.MustParseText(fmt.Sprintf("10.0.%d.%d:1 > 10.9.9.9:53 udp len 8", n>>8, n&255))
+		p.Play(&packet.Packet{Time: time.Unix(int64(n), 0), Data: frame, LinkType: packet.LinkEthernet})
+		if c := p.Table().Count(); c > 31 {
+			t.Fatalf("%d connections after %d packets", c, n)
+		}
+	}
+}
+
+// TestDocumentation wants the explanation that the documentation shows to be the one
+// that is given.
+func TestDocumentation(t *testing.T) {
+	doc, err := os.ReadFile("../docs/replay.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/explain.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for l := range strings.Lines(string(want)) {
+		if !strings.Contains(string(doc), "    "+l) {
+			t.Errorf("docs/replay.md lacks %q", l)
 		}
 	}
 }
