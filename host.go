@@ -50,6 +50,9 @@ type HostOptions struct {
 	// ConntrackMax and ConntrackBuckets are nf_conntrack_max and
 	// nf_conntrack_buckets of each namespace; 0 means 262144.
 	ConntrackMax, ConntrackBuckets uint32
+	// Observe, where set, is called before each instruction that a program executes,
+	// which makes programs slow: for tools.
+	Observe vm.Observer
 }
 
 // Host is a machine with a kernel: CPUs, memory, a clock, network namespaces,
@@ -89,7 +92,7 @@ func NewHost(opts HostOptions) (*Host, error) {
 		return nil, err
 	}
 	h.machine = vm.New(vm.Config{
-		Profile: profile, Clock: h.clock, Engine: interp.Engine{}, Registry: registry,
+		Profile: profile, Clock: h.clock, Engine: interp.Engine{Observe: opts.Observe}, Registry: registry,
 		CPUs: opts.CPUs, Seed: opts.Seed, MemoryLimit: opts.MemoryLimit, MaxInsns: opts.MaxInsns,
 	})
 	h.init = h.NewNetns("init")

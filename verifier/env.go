@@ -73,6 +73,7 @@ type env struct {
 	gpl      bool                        // the licence is compatible
 	// seenDirectWrite says that the program may write to the packet.
 	seenDirectWrite bool
+	seen            [][]Seen // by slot, with Options.Record
 }
 
 // aux is what the verifier finds out about an instruction, over all paths.
@@ -151,8 +152,13 @@ func newEnv(obj *link.Object, p *link.Program, opts Options) (*env, error) {
 	if opts.MaxStateBytes == 0 {
 		opts.MaxStateBytes = DefaultMaxStateBytes
 	}
+	var seen [][]Seen
+	if opts.Record {
+		seen = make([][]Seen, len(slots))
+	}
 	return &env{
-		obj: obj, prog: p, prof: obj.Profile, opts: opts, slots: slots, maps: make(map[string]*state.Map),
+		seen: seen,
+		obj:  obj, prog: p, prof: obj.Profile, opts: opts, slots: slots, maps: make(map[string]*state.Map),
 		log: log{level: opts.Log}, explored: make([][]*explored, len(slots)), sections: make(map[string][]byte),
 		records: make(map[btf.Type]*record.Record), gpl: gplCompatible(p.License), aux: make([]aux, len(slots)),
 	}, nil
@@ -168,7 +174,7 @@ func (e *env) verify() (*Result, error) {
 	}
 	depths := e.depths(refused)
 	e.summary(depths)
-	res := &Result{Insns: e.processed, States: e.states, PeakStates: e.peakStates, Stack: depths, Log: e.log.text()}
+	res := &Result{Insns: e.processed, States: e.states, PeakStates: e.peakStates, Stack: depths, Log: e.log.text(), seen: e.seen}
 	res.reached, res.probes = make([]bool, len(e.aux)), make([]bool, len(e.aux))
 	for i := range e.aux {
 		t := e.aux[i].ptr

@@ -195,7 +195,7 @@ func maybeLooping(old, cur *state.State) bool {
 // equal compares with fresh IDs, looking only at what later instructions read.
 func (e *env) equal(old, cur *state.State, how state.Exactness) bool {
 	if e.ids == nil {
-		e.ids = new(state.IDs)
+		e.ids = &state.IDs{AllPrecise: e.opts.Record}
 	}
 	e.ids.Reset(e.nextID)
 	return state.Equal(old, cur, how, e.ids, e.graph.Live())

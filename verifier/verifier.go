@@ -36,6 +36,10 @@ type Options struct {
 	CPUs int
 	// StrictAlignment is BPF_F_STRICT_ALIGNMENT: all accesses must be aligned.
 	StrictAlignment bool
+	// Record keeps what was known at each instruction; see Result.Seen. So that it holds
+	// of all runs, no path is left out because its numbers do not matter: more paths are
+	// walked than the kernel does, and the counts are not its own.
+	Record bool
 }
 
 // Result is the verdict on a program.
@@ -50,7 +54,8 @@ type Result struct {
 	// Stack is the stack depth in bytes of each function.
 	Stack []int
 
-	reached, probes []bool // by slot
+	reached, probes []bool   // by slot
+	seen            [][]Seen // by slot
 }
 
 // Reached reports whether some path leads to the instruction in a slot. The kernel

@@ -125,6 +125,9 @@ func (e *env) look() error {
 		return e.reject(errno.E2BIG, "BPF program is too large. Processed %d insn", e.processed)
 	}
 	e.cur.LastInsn, e.cur.Insn = e.prevInsn, e.insn
+	if e.seen != nil {
+		e.record()
+	}
 	if e.graph.PrunePoint(e.insn) {
 		seen, err := e.seenBefore()
 		if err != nil {

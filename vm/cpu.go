@@ -312,6 +312,14 @@ func (c *CPU) PopFrame() {
 	c.frames[c.depth].hi = 0
 }
 
+// Frame is the stack of frame n, nil for one that is not in use.
+func (c *CPU) Frame(n int) *Object {
+	if n < 0 || n >= c.depth {
+		return nil
+	}
+	return c.frames[n]
+}
+
 // Depth is the number of frames in use.
 func (c *CPU) Depth() int { return c.depth }
 

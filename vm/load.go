@@ -147,12 +147,13 @@ func (l *loader) call(lc *link.Call) (*Call, error) {
 	return c, nil
 }
 
-// ksym is the value of a kernel symbol's address. Programs only compare that of a
-// function to 0; memory of the kernel's variables does not exist here.
+// ksym is the value of a kernel symbol's address. That of a function is the ID of its
+// type, as loaders have it: programs only compare it to 0. Memory of the kernel's
+// variables does not exist here.
 func ksym(k *link.Ksym) (uint64, error) {
 	switch {
 	case k.Present && k.Func != nil:
-		return uint64(funcBase) - uint64(k.ID)*8 - 8, nil
+		return uint64(k.ID), nil
 	case k.Weak && !k.Present:
 		return 0, nil
 	}

@@ -111,6 +111,10 @@ type Engine interface {
 	Compile(p *Program) (Code, error)
 }
 
+// Observer is called before an instruction with the CPU, the instruction's slot in
+// CPU.Prog, and the registers r0 to r10, none of which it may change.
+type Observer func(c *CPU, slot int, regs []uint64)
+
 // Code is a compiled program.
 type Code interface {
 	// Run executes the program from its entry with r1 = ctx and returns r0.

@@ -18,6 +18,9 @@ const (
 // IDs pairs the IDs of two states while they are compared: each ID of one stands for
 // one ID of the other.
 type IDs struct {
+	// AllPrecise makes the comparison look at all numbers, decisive or not.
+	AllPrecise bool
+
 	pairs [][2]uint32
 	next  uint32
 }
@@ -100,7 +103,7 @@ func (m *IDs) RegSafe(old, cur *Reg, how Exactness) bool {
 	inside := func() bool { return old.Within(&cur.Scalar) && old.Var.In(cur.Var) }
 	switch old.Type.Base() {
 	case ScalarValue:
-		if !old.Precise && how == NotExact {
+		if !old.Precise && how == NotExact && !m.AllPrecise {
 			return true
 		}
 		// A link that only cur has is one more thing known of it.

@@ -10,8 +10,8 @@ import (
 )
 
 // compile decodes p and checks what can be checked of it without running it.
-func compile(p *vm.Program) (*code, error) {
-	k := &code{prog: p, index: make([]int32, len(p.Insns)), exception: -1}
+func compile(p *vm.Program, observe vm.Observer) (*code, error) {
+	k := &code{prog: p, observe: observe, index: make([]int32, len(p.Insns)), exception: -1}
 	if len(p.Insns) == 0 {
 		return nil, errors.New("no instructions")
 	}
@@ -24,6 +24,9 @@ func compile(p *vm.Program) (*code, error) {
 	}
 	for slot := 0; slot < len(p.Insns); slot++ {
 		k.index[slot] = int32(len(k.ops))
+		if observe != nil {
+			k.ops = append(k.ops, op{kind: observed, slot: int32(slot)})
+		}
 		o, err := decode(p.Insns[slot])
 		if err != nil {
 			err = k.errorAt(slot, err)

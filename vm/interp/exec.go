@@ -525,6 +525,9 @@ func (x *run) exec(c *vm.CPU, k *code, pc int, args [5]uint64, main bool) (uint6
 				goto returned
 			}
 
+		case observed:
+			x.k.observe(c, int(in.slot), x.r[:11])
+			x.start++ // it does not count
 		case jump:
 			goto taken
 		case mayGoto:

@@ -5,14 +5,17 @@ import (
 )
 
 // Engine is the interpreter. The zero value is ready and stateless.
-type Engine struct{}
+type Engine struct {
+	// Observe, where set, is called before each instruction.
+	Observe vm.Observer
+}
 
 // Name is "interp".
 func (Engine) Name() string { return "interp" }
 
 // Compile decodes p. The error names the first instruction that cannot be executed.
-func (Engine) Compile(p *vm.Program) (vm.Code, error) {
-	k, err := compile(p)
+func (e Engine) Compile(p *vm.Program) (vm.Code, error) {
+	k, err := compile(p, e.Observe)
 	if err != nil {
 		return nil, err
 	}
@@ -31,6 +34,8 @@ type code struct {
 	index []int32
 	// exception is the index of the exception callback, -1 for the default one.
 	exception int
+	// observe is called by ops of that kind.
+	observe vm.Observer
 }
 
 // Run executes the program from its entry.

@@ -155,6 +155,7 @@ const (
 
 	jump
 	mayGoto
+	observed // not an instruction: the next one is shown to the engine's observer
 	callFunc // helper or kfunc
 	callProg // function of the program
 	tailCall
