@@ -10,8 +10,8 @@ import (
 	"github.com/bpfct/bpfct/conntrack/internal/oracle"
 )
 
-// slack is by how many jiffies time stamps may differ: the two sides look at
-// the clock at different moments.
+// slack is by how many jiffies time stamps may differ beside the time that the kernel
+// took: the two sides look at the clock at different moments.
 const slack = 25
 
 // sameStamps makes time stamps of b those of a where they differ by no more
@@ -20,7 +20,8 @@ func sameStamps(a, b *oracle.Results) {
 	for _, p := range [][2]*oracle.View{
 		{&a.A.After, &b.A.After}, {&a.A.Last, &b.A.Last}, {&a.B.After, &b.B.After}, {&a.B.Last, &b.B.Last},
 	} {
-		if d := int32(p[0].Timeout - p[1].Timeout); d >= -slack && d <= slack {
+		most := slack + int32(a.Jiffies1-a.Jiffies0)
+		if d := int32(p[0].Timeout - p[1].Timeout); d >= -most && d <= most {
 			p[1].Timeout = p[0].Timeout
 		}
 	}
