@@ -79,6 +79,7 @@ func generatedSpec(t *testing.T, k, n int) (*ebpf.CollectionSpec, map[string][]l
 		all.Maps[fmt.Sprint("m", i)] = m
 	}
 	code := make(map[string][]link.Raw)
+	maps := all.Copy()
 	for i := range n {
 		typ, ctx := ebpf.SchedCLS, skbLayout
 		if i%3 == 0 {
@@ -89,7 +90,7 @@ func generatedSpec(t *testing.T, k, n int) (*ebpf.CollectionSpec, map[string][]l
 		if err != nil {
 			continue
 		}
-		one := all.Copy()
+		one := maps.Copy()
 		one.Programs[p.Name] = p
 		obj, err := link.Link(one, kernel.Default(), link.Options{})
 		if err != nil {

@@ -161,7 +161,7 @@ func (h *Harness) observe(c *vm.CPU, slot int, regs []uint64) {
 	}
 	seen, complete := res.Seen(slot)
 	for i := range seen {
-		if wrong := misfit(c, &seen[i], regs); wrong == "" {
+		if wrong := misfit(c, &seen[i], regs, false); wrong == "" {
 			h.Checked++
 			return
 		}
@@ -172,7 +172,7 @@ func (h *Harness) observe(c *vm.CPU, slot int, regs []uint64) {
 	}
 	text := fmt.Sprintf("instruction %d: no path allows the registers", slot)
 	for i := range seen {
-		text += "\n\t" + misfit(c, &seen[i], regs)
+		text += "\n\t" + misfit(c, &seen[i], regs, true)
 	}
 	h.violation("%s", text)
 }

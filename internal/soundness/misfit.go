@@ -12,15 +12,18 @@ import (
 )
 
 // misfit says which register is not as it should be on the path that s is from, ""
-// for none.
-func misfit(c *vm.CPU, s *verifier.Seen, regs []uint64) string {
+// for none. Only explain is for a reader.
+func misfit(c *vm.CPU, s *verifier.Seen, regs []uint64, explain bool) string {
 	for i, v := range regs {
 		if s.Live&(1<<i) == 0 {
 			continue
 		}
 		r := &s.Regs[i]
 		if why := wrong(c, r, v); why != "" {
-			return fmt.Sprintf("r%d = %#x: %s", i, v, why)
+			if explain {
+				why = fmt.Sprintf("r%d = %#x: %s: %+v", i, v, why, r.Scalar)
+			}
+			return why
 		}
 		if first := int(r.ID&^state.AddConst) - 1; first >= 0 && first != i && !related(&s.Regs[first], r, regs[first], v) {
 			return fmt.Sprintf("r%d = %#x and r%d = %#x should be related", first, regs[first], i, v)
@@ -58,7 +61,7 @@ func wrong(c *vm.CPU, r *state.Reg, v uint64) string {
 		return ""
 	case r.Type == state.ScalarValue:
 		if !r.Contains(v) {
-			return fmt.Sprintf("outside %+v", r.Scalar)
+			return "outside its bounds"
 		}
 		return ""
 	case v == 0 && (r.MayBeNull() || r.Type.Base() == state.PtrToBTFID && r.RefObjID == 0):
