@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -87,6 +88,9 @@ type Verdict struct {
 	// Processed is the number of instructions that the verifier went through
 	// as its summary says; 0 without a log.
 	Processed int
+	// Time is how long the verification of an accepted program took, by the kernel's
+	// clock; 0 without LogLevelStats.
+	Time time.Duration
 }
 
 // VerifierError is Err as the verifier's, nil if it is not one.
@@ -119,6 +123,18 @@ func logLines(log string) []string {
 		return strings.HasPrefix(l, "verification time ")
 	})
 }
+
+// verificationTime finds the time in a log.
+func verificationTime(log string) time.Duration {
+	m := timeLine.FindStringSubmatch(log)
+	if m == nil {
+		return 0
+	}
+	us, _ := strconv.Atoi(m[1]) // digits that do not fit mean nothing
+	return time.Duration(us) * time.Microsecond
+}
+
+var timeLine = regexp.MustCompile(`(?m)^verification time (\d+) usec`)
 
 var processedLine = regexp.MustCompile(`^processed (\d+) insns`)
 

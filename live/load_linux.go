@@ -246,7 +246,7 @@ func verdictOf(prog *ebpf.Program, log string, err error) *Verdict {
 	if ve := v.VerifierError(); ve != nil {
 		v.Log = logLines(strings.Join(ve.Log, "\n"))
 	} else if v.Accepted {
-		v.Log = logLines(log)
+		v.Log, v.Time = logLines(log), verificationTime(log)
 	}
 	var e unix.Errno
 	if errors.As(err, &e) {

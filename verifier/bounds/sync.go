@@ -7,12 +7,19 @@ import (
 
 // Sync makes what is known in one form known in all (reg_bounds_sync).
 func (s *Scalar) Sync() {
+	if s.Var.Mask == 0 && *s == Const(s.Var.Value) {
+		return
+	}
 	s.fromBits()
 	// Each round may give the next one something to work with.
 	for range 3 {
+		before := *s
 		s.deduce32()
 		s.deduce64()
 		s.deduceMixed()
+		if *s == before {
+			break
+		}
 	}
 	s.toBits()
 	s.fromBits()
