@@ -223,7 +223,7 @@ func (m *Map) Iterate() *MapIterator { return &MapIterator{m: m} }
 type MapIterator struct {
 	m     *Map
 	prev  []byte
-	count uint32
+	count uint64
 	done  bool
 	err   error
 }
@@ -254,7 +254,7 @@ func (it *MapIterator) next(k, v *[]byte) bool {
 			return false
 		}
 		// A concurrent deletion makes NextKey start again at the first key.
-		if it.count++; it.count > it.m.MaxEntries()+1 {
+		if it.count++; it.count > uint64(it.m.MaxEntries())+1 {
 			it.err = fmt.Errorf("%v: %w", it.m, ebpf.ErrIterationAborted)
 			return false
 		}

@@ -1,7 +1,6 @@
 package trial
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -87,18 +86,9 @@ func (p *Plan) RunKernel() (*Report, error) {
 			continue
 		}
 		rm := Map{Name: name, Type: m.Type(), Key: spec.Key, Value: spec.Value}
-		items, err := live.DumpMap(m)
-		if err != nil {
+		if err := rm.listKernel(m); err != nil {
 			return out, err
 		}
-		for _, it := range items {
-			item := Item{Key: it.Key, Value: it.Value, PerCPU: it.PerCPU}
-			if refMap(m.Type()) {
-				item.Value = nil
-			}
-			rm.Items = append(rm.Items, item)
-		}
-		slices.SortFunc(rm.Items, func(a, b Item) int { return bytes.Compare(a.Key, b.Key) })
 		out.Maps = append(out.Maps, rm)
 	}
 	if err := out.addEntries(ns, nil); err != nil {

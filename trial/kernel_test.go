@@ -1,6 +1,7 @@
 package trial_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"os"
@@ -31,6 +32,29 @@ func TestBoth(t *testing.T) {
 		t.Run(program, func(t *testing.T) {
 			same(t, &trial.Plan{Spec: spec, Programs: []string{program}, Netns: []int32{3, 4}})
 		})
+	}
+}
+
+// TestLongArray lists no more of an array than can be looked at.
+func TestLongArray(t *testing.T) {
+	spec, err := bpfct.LoadCollectionSpec("testdata/both.o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := &trial.Plan{Spec: spec, Programs: []string{"long_arrays"}}
+	host, err := plan.NewHost(bpfct.HostOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := plan.Run(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range r.Maps {
+		last := m.Items[len(m.Items)-1]
+		if len(m.Items) != 1<<18 || !m.Start || !bytes.Equal(last.Key, []byte{0xff, 0xff, 3, 0}) {
+			t.Errorf("map %s: %d elements to key %x, start %v", m.Name, len(m.Items), last.Key, m.Start)
+		}
 	}
 }
 

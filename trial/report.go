@@ -99,6 +99,8 @@ type Map struct {
 	Key   btf.Type
 	Value btf.Type
 	Items []Item
+	// Start says that Items are but the start of a very long array.
+	Start bool
 }
 
 // MarshalJSON decodes keys and values by their types.
@@ -111,7 +113,8 @@ func (m Map) MarshalJSON() ([]byte, error) {
 		Name    string `json:"name"`
 		Type    string `json:"type"`
 		Entries []item `json:"entries"`
-	}{m.Name, m.Type.String(), []item{}}
+		Start   bool   `json:"start_only,omitempty"`
+	}{m.Name, m.Type.String(), []item{}, m.Start}
 	for _, it := range m.Items {
 		key, value := m.Decode(it)
 		out.Entries = append(out.Entries, item{key, value})

@@ -73,10 +73,9 @@ func (p *Plan) Run(host *bpfct.Host) (*Report, error) {
 			continue
 		}
 		rm := Map{Name: name, Type: m.Type(), Key: spec.Key, Value: spec.Value}
-		for k, v := range m.All() {
-			rm.Items = append(rm.Items, newItem(m.Type(), k, v, int(m.ValueSize()), host.CPUs()))
+		if err := rm.list(m, host.CPUs()); err != nil {
+			return out, err
 		}
-		slices.SortFunc(rm.Items, func(a, b Item) int { return bytes.Compare(a.Key, b.Key) })
 		out.Maps = append(out.Maps, rm)
 	}
 	for s := range host.Netns().Conntrack().Snapshots() {

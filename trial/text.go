@@ -192,7 +192,11 @@ func writeRun(b *strings.Builder, t ebpf.ProgramType, n, of int, r *Run, opts Te
 }
 
 func writeMap(b *strings.Builder, m *Map) {
-	fmt.Fprintf(b, "map %s (%v): %d\n", m.Name, m.Type, len(m.Items))
+	start := ""
+	if m.Start {
+		start = " at its start"
+	}
+	fmt.Fprintf(b, "map %s (%v): %d%s\n", m.Name, m.Type, len(m.Items), start)
 	for i, it := range m.Items {
 		if i == maxItems {
 			fmt.Fprintf(b, "  … and %d more\n", len(m.Items)-maxItems)
