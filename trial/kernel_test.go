@@ -19,25 +19,27 @@ import (
 	"github.com/bpfct/bpfct/trial"
 )
 
-//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/both.c
+//go:generate go run github.com/bpfct/bpfct/internal/bpfbuild testdata/both.c testdata/long.c
 
 // TestBoth runs what was once different.
 func TestBoth(t *testing.T) {
 	testkernel.Require(t)
-	spec, err := bpfct.LoadCollectionSpec("testdata/both.o")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for program := range spec.Programs {
-		t.Run(program, func(t *testing.T) {
-			same(t, &trial.Plan{Spec: spec, Programs: []string{program}, Netns: []int32{3, 4}})
-		})
+	for _, object := range []string{"both", "long"} {
+		spec, err := bpfct.LoadCollectionSpec("testdata/" + object + ".o")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for program := range spec.Programs {
+			t.Run(program, func(t *testing.T) {
+				same(t, &trial.Plan{Spec: spec, Programs: []string{program}, Netns: []int32{3, 4}})
+			})
+		}
 	}
 }
 
 // TestLongArray lists no more of an array than can be looked at.
 func TestLongArray(t *testing.T) {
-	spec, err := bpfct.LoadCollectionSpec("testdata/both.o")
+	spec, err := bpfct.LoadCollectionSpec("testdata/long.o")
 	if err != nil {
 		t.Fatal(err)
 	}
