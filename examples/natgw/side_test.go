@@ -84,11 +84,16 @@ type user struct {
 
 func newUser(t rapid.TB, cfg natgw.Config) *user {
 	t.Helper()
+	return newUserWith(t, cfg, bpfct.CollectionOptions{})
+}
+
+func newUserWith(t rapid.TB, cfg natgw.Config, opts bpfct.CollectionOptions) *user {
+	t.Helper()
 	host, err := bpfct.NewHost(bpfct.HostOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	coll, err := host.LoadCollection(load(t, cfg), bpfct.CollectionOptions{})
+	coll, err := host.LoadCollection(load(t, cfg), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
