@@ -18,8 +18,8 @@ var parts = []string{
 	"tools/testing/selftests/bpf", "tools/lib/bpf", "tools/include", "tools/arch/x86", "scripts/bpf_doc.py",
 }
 
-// wanted finds programs that the machine could run.
-var wanted = regexp.MustCompile(`SEC\("\??(tc|tcx|classifier|action|xdp|netkit)`)
+// wanted finds programs of the types that the verifier knows.
+var wanted = regexp.MustCompile(`SEC\("\??(tc|tcx|classifier|action|xdp|netkit|socket|cgroup/skb|cgroup_skb)`)
 
 var include = regexp.MustCompile(`(?m)^#include "([^"]+)"`)
 
