@@ -68,7 +68,10 @@ func raw(p *Program, maps map[string]*ebpf.Map) (asm.Instructions, bool) {
 	return out, true
 }
 
-var address = regexp.MustCompile(`0x[0-9a-f]{8,}|\bid=\d+`)
+// address is what differs between two loads of the same program. The functions stand
+// in libbpf's order here and in another one in the library's, so that their numbers
+// and those of instructions differ.
+var address = regexp.MustCompile(`0x[0-9a-f]{8,}|\bid=\d+|\bsubprog \d+|\binsn \d+`)
 
 // verdict is the kernel's last word before its statistics, "" for yes.
 func verdict(err error) string {
