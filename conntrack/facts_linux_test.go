@@ -1,10 +1,12 @@
 package conntrack
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/bpfct/bpfct/conntrack/internal/oracle"
+	"github.com/bpfct/bpfct/internal/testkernel"
 )
 
 // onBoth performs ops on the kernel and on ours and wants the same.
@@ -308,7 +310,7 @@ func TestKernelFullTable(t *testing.T) {
 	k := oracle.New(t)
 	limit := k.Sysctl("nf_conntrack_max")
 	if limit > 1<<20 {
-		t.Skipf("nf_conntrack_max is %d: filling it takes too long", limit)
+		testkernel.Skip(t, fmt.Sprintf("nf_conntrack_max is %d: filling it takes too long", limit))
 	}
 	buckets := k.Sysctl("nf_conntrack_buckets")
 	for _, status := range []Status{IPSAssured, 0} {
